@@ -1,0 +1,117 @@
+package forgecroft
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"time"
+)
+
+// The outcomes of an audited act.
+const (
+	OutcomeAllowed = "allowed"
+	OutcomeDenied  = "denied" // the principal may not
+	OutcomeFailed  = "failed" // it may, but it could not be done
+)
+
+// AuditEvent is one line of an organization's append-only record. Sequence, Previous and Hash are given by [AuditHead.Next].
+type AuditEvent struct {
+	ID             string
+	OrganizationID string
+	Sequence       int64 // from 1, without gaps
+	Time           time.Time
+	ActorKeyID     string // API key id; empty: the system itself
+	ActorName      string
+	Action         string // noun.verb: credential_config.create, environment.deliver
+	ObjectType     string
+	ObjectID       string
+	Outcome        string
+	RequestID      string
+	RemoteAddr     string
+	Details        map[string]any // names, ids and counts; never a value
+	Digest         [32]byte       // of all of the above but Sequence, see [AuditEvent.Sum]
+	Previous       [32]byte       // Hash of the event before; zero for the first
+	Hash           [32]byte
+}
+
+// sealedEvent is the canonical form that the digest covers. Its member order is part of the format.
+type sealedEvent struct {
+	ID             string         `json:"id"`
+	OrganizationID string         `json:"organization_id"`
+	Time           string         `json:"time"`
+	ActorKeyID     string         `json:"actor_key_id"`
+	ActorName      string         `json:"actor_name"`
+	Action         string         `json:"action"`
+	ObjectType     string         `json:"object_type"`
+	ObjectID       string         `json:"object_id"`
+	Outcome        string         `json:"outcome"`
+	RequestID      string         `json:"request_id"`
+	RemoteAddr     string         `json:"remote_addr"`
+	Details        map[string]any `json:"details"`
+}
+
+// auditTime is how an event's time is written in the digest and on the wire: RFC 3339, UTC, microseconds.
+const auditTime = "2006-01-02T15:04:05.000000Z"
+
+// Sum computes the digest over the event's content. It is done before the chain's lock is taken, because it is the costly half.
+// The digest is SHA-256 over "forgecroft audit event v1\n" and the canonical JSON (members as in sealedEvent, map keys sorted).
+func (e AuditEvent) Sum() [32]byte {
+	text, err := json.Marshal(sealedEvent{
+		e.ID, e.OrganizationID, e.Time.UTC().Format(auditTime), e.ActorKeyID, e.ActorName, e.Action,
+		e.ObjectType, e.ObjectID, e.Outcome, e.RequestID, e.RemoteAddr, e.Details,
+	})
+	if err != nil { // Details hold strings, numbers and lists of them.
+		panic(err)
+	}
+	return sha256.Sum256(append([]byte("forgecroft audit event v1\n"), text...))
+}
+
+// AuditHead is the end of an organization's chain.
+type AuditHead struct {
+	OrganizationID string
+	Sequence       int64
+	Hash           [32]byte
+}
+
+// Next appends an event whose Digest is computed, and returns the new head. The hash is SHA-256 over "forgecroft audit
+// link v1\n", the sequence (8 bytes, big-endian), the previous hash and the digest.
+func (h AuditHead) Next(e *AuditEvent) AuditHead {
+	e.Sequence = h.Sequence + 1
+	e.Previous = h.Hash
+	e.Hash = e.Link()
+	return AuditHead{OrganizationID: h.OrganizationID, Sequence: e.Sequence, Hash: e.Hash}
+}
+
+// Link computes the event's hash from its sequence, the previous hash and its digest.
+func (e AuditEvent) Link() [32]byte {
+	const context = "forgecroft audit link v1\n"
+	var message [len(context) + 8 + 32 + 32]byte
+	copy(message[:], context)
+	binary.BigEndian.PutUint64(message[len(context):], uint64(e.Sequence))
+	copy(message[len(context)+8:], e.Previous[:])
+	copy(message[len(context)+40:], e.Digest[:])
+	return sha256.Sum256(message[:])
+}
+
+// AuditCheckpoint is a signed statement about the head of a chain at one time. Kept off the machine, it proves later that
+// nothing before it was changed or cut off.
+type AuditCheckpoint struct {
+	OrganizationID string
+	Sequence       int64
+	Hash           [32]byte
+	Time           time.Time
+	KeyID          string // first 8 bytes of SHA-256 of the public key, hex
+	Signature      []byte // Ed25519 (RFC 8032) over the text that internal/audit defines
+}
+
+// AuditFilter narrows a list of audit events. Zero values do not filter.
+type AuditFilter struct {
+	ActorKeyID string
+	Action     string // exactly, or a noun with a trailing dot: credential_config.
+	ObjectType string
+	ObjectID   string
+	Outcome    string
+	Since      time.Time // inclusive
+	Until      time.Time // exclusive
+	Ascending  bool      // the oldest first; otherwise the newest first
+}

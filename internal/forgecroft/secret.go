@@ -1,0 +1,80 @@
+package forgecroft
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+)
+
+// redacted is what a [Secret] shows wherever it is printed, logged or marshalled.
+const redacted = "[redacted]"
+
+// Secret is a value that must not be seen. Every way of printing, logging or marshalling it yields "[redacted]";
+// [Secret.Reveal] is the only way out, and internal/arch holds the list of its callers.
+type Secret struct{ value string }
+
+// NewSecret wraps value.
+func NewSecret(value string) Secret { return Secret{value} }
+
+// Reveal returns the value itself.
+func (s Secret) Reveal() string { return s.value }
+
+// Len is the length of the value in bytes.
+func (s Secret) Len() int { return len(s.value) }
+
+// IsZero reports whether the value is empty.
+func (s Secret) IsZero() bool { return s.value == "" }
+
+// String implements [fmt.Stringer].
+func (s Secret) String() string { return redacted }
+
+// GoString implements [fmt.GoStringer].
+func (s Secret) GoString() string { return redacted }
+
+// Format implements [fmt.Formatter], so that no verb reaches the field.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// LogValue implements [slog.LogValuer].
+func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// MarshalText implements [encoding.TextMarshaler], which JSON uses as well.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// Values are the fields of one secret version, by field name.
+type Values map[string]Secret
+
+// Encode packs all values into one secret, the plaintext that a vault keeps. Names are sorted, so equal values encode equally.
+func (v Values) Encode() Secret {
+	plain := make(map[string]string, len(v))
+	for name, value := range v {
+		plain[name] = value.value
+	}
+	text, err := json.Marshal(plain)
+	if err != nil { // A map of strings always marshals.
+		panic(err)
+	}
+	return Secret{string(text)}
+}
+
+// DecodeValues unpacks what [Values.Encode] packed.
+func DecodeValues(packed Secret) (Values, error) {
+	var plain map[string]string
+	if err := json.Unmarshal([]byte(packed.value), &plain); err != nil {
+		// The decoder's own text may quote the input, so it is dropped.
+		return nil, &Error{Kind: KindIntegrity, Code: "secret_unreadable", Message: "The stored secret version is not readable."}
+	}
+	values := make(Values, len(plain))
+	for name, value := range plain {
+		values[name] = Secret{value}
+	}
+	return values, nil
+}
+
+// Size is the number of bytes that all names and values take.
+func (v Values) Size() int {
+	size := 0
+	for name, value := range v {
+		size += len(name) + value.Len()
+	}
+	return size
+}

@@ -1,0 +1,54 @@
+package forgecroft
+
+import "context"
+
+// Reference names one secret version in a vault. We make it, it is immutable and used once: 32 characters of [0-9a-v]
+// (base32hex of 20 random bytes), never built from a client's text.
+type Reference string
+
+// ReferenceLength is the number of characters of a [Reference].
+const ReferenceLength = 32
+
+// Valid reports whether r has the form of a reference.
+func (r Reference) Valid() bool {
+	if len(r) != ReferenceLength {
+		return false
+	}
+	for i := range len(r) {
+		if c := r[i]; (c < '0' || c > '9') && (c < 'a' || c > 'v') {
+			return false
+		}
+	}
+	return true
+}
+
+// Binding is what a stored secret version belongs to. A vault binds it cryptographically to the ciphertext, so that rows
+// swapped in a database are refused instead of opened.
+type Binding struct {
+	OrganizationID     string // the instance id for [InstanceKeys]
+	CredentialConfigID string // "instance-keys" for [InstanceKeys]
+	Version            int64
+}
+
+// Vault keeps secret versions. Implementations: internal/vault/embedded and internal/vault/openbao; the suite in
+// internal/vault/vaulttest states what each must do. All methods are safe for concurrent use and honour ctx.
+//
+// Errors: [KindUnavailable] when the vault cannot answer (sealed, unreachable, throttled), [KindStorageFull] when
+// its disk is full, [KindIntegrity] when stored bytes fail authentication. Any other failure is internal.
+type Vault interface {
+	// Put stores value under a reference that must not exist yet, durably: when it returns nil the value survives a
+	// crash. [KindConflict] if the reference exists, whatever it holds. After any other error the value may or may not be stored.
+	Put(ctx context.Context, ref Reference, binding Binding, value Secret) error
+
+	// Get returns what Put stored. [KindNotFound] if the reference is absent, [KindIntegrity] if the binding or the bytes differ.
+	Get(ctx context.Context, ref Reference, binding Binding) (Secret, error)
+
+	// Destroy removes the value for good and returns nil only once a read-back finds it absent. An absent reference is a success.
+	Destroy(ctx context.Context, ref Reference) error
+
+	// References lists up to limit references after the given one, in ascending order.
+	References(ctx context.Context, after Reference, limit int) ([]Reference, error)
+
+	// Check returns nil if the vault can serve now: reachable, unsealed, its keys right.
+	Check(ctx context.Context) error
+}

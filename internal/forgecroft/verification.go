@@ -1,0 +1,25 @@
+package forgecroft
+
+import "time"
+
+// The verification states that a list can be filtered by.
+const (
+	VerifiedValid   = "valid"
+	VerifiedInvalid = "invalid"
+	Unverified      = "unverified"
+)
+
+// Verification is the result of asking a provider about one secret version. It has three outcomes: valid; invalid (Conclusive,
+// with the provider's own code in Error); and "could not tell" (neither Valid nor Conclusive), which never replaces a
+// conclusive result.
+type Verification struct {
+	Valid              bool
+	Conclusive         bool
+	Identity           string // who the provider says it is: an ARN, an e-mail, a token id
+	Error              string // the provider's code, or ours
+	Detail             string // cause and remedy, for a person
+	ExternalIDEnforced *bool  // aws_assume_role: whether the role refuses callers without the external ID; nil: not tested
+	Warnings           []string
+	CheckedAt          time.Time
+	SecretVersion      int64
+}
