@@ -52,3 +52,25 @@ type Vault interface {
 	// Check returns nil if the vault can serve now: reachable, unsealed, its keys right.
 	Check(ctx context.Context) error
 }
+
+// KeyRing is what a vault with key-encryption keys of its own offers beyond [Vault]: the embedded one does, and any vault under an
+// envelope. Errors as in [Vault].
+type KeyRing interface {
+	// Keys lists the keys of the ring with the number of secret versions each one seals.
+	Keys(ctx context.Context) ([]RingKey, error)
+	// Rotate makes a new primary key, durable in the key source before it is used, and returns its id. A ring whose source cannot
+	// be written (an environment variable, a descriptor) is KindUnprocessable with code key_source_read_only. Rewrap does the rest.
+	Rotate(ctx context.Context) (string, error)
+	// Rewrap moves up to limit secret versions to the primary key and returns how many are left. It may be repeated,
+	// interrupted and resumed at will; reads and writes go on meanwhile.
+	Rewrap(ctx context.Context, limit int) (left int64, err error)
+	// RemoveKey takes a key out of the ring. KindConflict with code key_in_use while it seals anything or is the primary.
+	RemoveKey(ctx context.Context, id string) error
+}
+
+// RingKey is one key-encryption key of a ring, never the key itself.
+type RingKey struct {
+	ID      string
+	Primary bool
+	Secrets int64 // secret versions sealed with it
+}
