@@ -10,6 +10,7 @@ type Kind string
 
 // The kinds. Any error without one is internal: its text is never shown to a client.
 const (
+	KindMalformed       Kind = "malformed"           // the request cannot be read: broken JSON, a forged cursor
 	KindInvalid         Kind = "invalid"             // input breaks a rule; Fields say which
 	KindUnauthenticated Kind = "unauthenticated"     // no valid API key
 	KindForbidden       Kind = "forbidden"           // the object is visible, the act is not allowed
