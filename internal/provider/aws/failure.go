@@ -1,0 +1,106 @@
+package aws
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/forgecroft/forgecroft/internal/provider"
+)
+
+// verdict is what one of AWS's error codes means.
+type verdict struct {
+	kind   provider.Kind
+	code   string // instead of AWS's own; empty: that one
+	detail string
+}
+
+const (
+	detailDenied = "STS refused to hand out the role. Either its trust policy does not name this identity, or it expects another external ID, " +
+		"or this identity lacks sts:AssumeRole, or the role does not exist. Paste the trust policy shown with the credential into the role."
+	detailDuration = "STS refused the request's values. Most often the duration is above the role's maximum session duration, " +
+		"or above one hour for a role that is assumed from another role's session. Lower duration_seconds."
+	detailClock = "AWS says that the request was signed at the wrong time. Set this server's clock (NTP), then try again."
+)
+
+// verdicts is AWS's side of the allow-list of codes (SSRF-13). A code that is not here is never passed on.
+func verdicts() map[string]verdict { // :: AWS error code → what it means
+	return map[string]verdict{
+		"InvalidClientTokenId": {provider.Invalid, "", "AWS does not know this access key: it was deleted or deactivated, is of another partition " +
+			"(set the region), or its session token is missing or not its own. A key made a moment ago can take some seconds."},
+		"InvalidAccessKeyId":          {provider.Invalid, "", "The access key is not known. Check that it was copied whole and still exists."},
+		"UnrecognizedClientException": {provider.Invalid, "", "The access key is not known. Check that it was copied whole and still exists."},
+		"SignatureDoesNotMatch":       {provider.Invalid, "", "The secret access key does not belong to this access key. It may have been cut off; copy it again."},
+		"IncompleteSignature":         {provider.Invalid, "", "The access key is malformed. Look for white space or stray characters, and copy it again."},
+		"ExpiredToken":                {provider.Invalid, "", "The session token has expired. Store a new set of temporary keys, or use a long-term key."},
+		"ExpiredTokenException":       {provider.Invalid, "", "The session token has expired. Store a new set of temporary keys, or use a long-term key."},
+		"InvalidIdentityToken":        {provider.Invalid, "", "The web identity token was refused. Check the issuer and its audience in IAM."},
+		"IDPRejectedClaim":            {provider.Invalid, "", "The web identity token's claims were refused. Check the audience and subject in the role's trust policy."},
+
+		"RequestExpired":          {provider.Inconclusive, provider.CodeClockSkew, detailClock},
+		"RegionDisabledException": {provider.Inconclusive, provider.CodeRegion, "STS is switched off in this region for the account. Choose another region, or activate it in IAM's account settings."},
+		"OptInRequired":           {provider.Inconclusive, provider.CodeRegion, "The account has not opted in to this region. Choose another region, or enable it."},
+		"MissingAuthenticationToken": {provider.Inconclusive, "", "AWS received the request without its signature. " +
+			"Something between this server and AWS may strip the Authorization header."},
+		"AccessDenied":    {provider.Inconclusive, "", "AWS denied the question itself, which it does not do by itself. The policy of a VPC endpoint may forbid it."},
+		"ValidationError": {provider.Inconclusive, "", "AWS refused the values of the request before it looked at the key."},
+	}
+}
+
+// assumeVerdicts are the codes that mean something else when a role is assumed: the role's settings are part of the credential.
+func assumeVerdicts() map[string]verdict { // :: AWS error code → what it means
+	return map[string]verdict{
+		"AccessDenied":            {provider.Invalid, "", detailDenied},
+		"ValidationError":         {provider.Invalid, "", detailDuration},
+		"MalformedPolicyDocument": {provider.Invalid, "", "The session policy is malformed."},
+		"PackedPolicyTooLarge":    {provider.Invalid, "", "The session policy and tags are too large together."},
+	}
+}
+
+// throttleCodes are AWS's words for "fewer calls"; it sends them with status 400 or 503 as well as 429.
+func throttleCodes() []string {
+	return []string{
+		"Throttling", "ThrottlingException", "ThrottledException", "RequestThrottled", "RequestThrottledException", "RequestLimitExceeded",
+		"TooManyRequestsException", "SlowDown", "BandwidthLimitExceeded", "LimitExceededException", "PriorRequestNotComplete",
+	}
+}
+
+// failureCodes are AWS's words for a failure of its own, whatever the status.
+func failureCodes() []string {
+	return []string{"InternalFailure", "InternalError", "ServiceUnavailable", "IDPCommunicationError"}
+}
+
+// failure names an answer whose status is not 200. Only a well-formed error of STS with a code that we know can speak against keys.
+func (c *Client) failure(action string, reply provider.Reply) error {
+	code, message, err := parseError(reply.Body)
+	if err == nil && isXML(reply) && slices.Contains(throttleCodes(), code) {
+		return provider.Throttled(reply.RetryAfter(c.now()))
+	}
+	if common := reply.Failure(c.now()); common != nil {
+		return common
+	}
+	if err != nil || !isXML(reply) || reply.Status < 400 {
+		return wrongShape()
+	}
+	if slices.Contains(failureCodes(), code) {
+		return provider.Unclear(provider.CodeProviderError, "AWS failed to answer (an error on its side). Try again later.")
+	}
+	if code == "SignatureDoesNotMatch" && (aboutTime(message) || reply.Skewed(c.now())) {
+		return provider.Unclear(provider.CodeClockSkew, detailClock)
+	}
+	found, ok := assumeVerdicts()[code]
+	if !ok || action == "GetCallerIdentity" {
+		found, ok = verdicts()[code]
+	}
+	if !ok {
+		return provider.Unclear(provider.CodeProviderError, "AWS answered with an error that says nothing about the credential.")
+	}
+	if found.code != "" {
+		code = found.code
+	}
+	return &provider.Error{Kind: found.kind, Code: code, Detail: found.detail}
+}
+
+// aboutTime recognises the two messages with which AWS blames the clock under the code of a wrong secret.
+func aboutTime(message string) bool {
+	return strings.HasPrefix(message, "Signature expired") || strings.HasPrefix(message, "Signature not yet current")
+}
