@@ -9,12 +9,13 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// skewLimit is how far apart the two clocks may be before a refusal is blamed on them: AWS accepts 5 minutes, Google less.
+// skewLimit is how far apart the two clocks may be before a refusal is blamed on them.
 const skewLimit = 5 * time.Minute
 
 // Reply is a provider's whole answer, within the limits.
@@ -101,7 +102,6 @@ func classify(err error) *Error {
 	var (
 		handshake *handshakeError
 		dns       *net.DNSError
-		timeout   interface{ Timeout() bool }
 	)
 	found := Unclear(CodeUnreachable, "The connection to the provider broke before it had answered. Try again.")
 	switch {
@@ -110,7 +110,7 @@ func classify(err error) *Error {
 	case errors.Is(err, errBlockedAddress):
 		found.Detail = "The provider's name leads to an address that is not public, so no connection was made. Check this server's name resolution, " +
 			"or name a private endpoint in its configuration."
-	case errors.As(err, &timeout) && timeout.Timeout():
+	case isTimeout(err):
 		found.Detail = "The provider did not answer in time. Check this server's way out to the Internet, then try again."
 	case errors.As(err, &handshake):
 		found = tlsFailure(handshake)
@@ -141,6 +141,13 @@ func tlsFailure(err *handshakeError) *Error {
 		return Unclear(CodeTLS, "The endpoint does not speak TLS. Check the configured endpoint.")
 	}
 	return Unclear(CodeTLS, "No TLS 1.2 (or newer) connection to the provider could be agreed on. Something in between may interfere.")
+}
+
+// isTimeout looks for a limit that ran out anywhere in the chain: url.Error only looks one level down.
+func isTimeout(err error) bool {
+	var timeout net.Error
+	ranOut := errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded)
+	return ranOut || errors.As(err, &timeout) && timeout.Timeout()
 }
 
 func isRefused(err error) bool {
