@@ -44,7 +44,8 @@ type CredentialType struct {
 	AnyNames    bool     // the fields are whatever variables the client names
 	Groups      []string // conflict groups that it always claims
 	ExternalID  bool     // each config gets an external ID that we generate
-	ShortLived  bool     // delivers credentials that expire
+	ShortLived  bool     // delivers credentials that expire, by asking the provider
+	AWSIdentity bool     // delivers an AWS identity that can assume a role
 
 	// Check turns input into the values to store: canonical, repaired where that is safe. It reports every broken rule. The
 	// JSON fragments hold secrets, so no message may quote them.
@@ -56,15 +57,20 @@ type CredentialType struct {
 	// Source returns the credential config whose identity this one builds on, or "".
 	Source func(public map[string]string) string
 
-	// Deliver resolves the values for one run, calling the provider if the type is short-lived.
+	// Deliver resolves the values for one run, calling the provider if the type is short-lived. A provider that refuses, or that could not
+	// be asked, is a [*ProviderError].
 	Deliver func(ctx context.Context, r Resolution) (Contribution, error)
 
 	// Verify asks the provider. It returns an error only when ctx is done or our own stores fail; a provider's failure
 	// is an inconclusive result.
 	Verify func(ctx context.Context, r Resolution) (Verification, error)
 
+	// Principal is the ARN that a trust policy names for a config of this type, as far as its metadata tells, or "". nil for types
+	// without an AWS identity.
+	Principal func(c CredentialConfig) string
+
 	// TrustPolicy is the policy document that the owner of the role pastes, or nil for types without one. principal is the ARN of
-	// the identity that will assume it.
+	// the identity that will assume it; empty if it is not known yet.
 	TrustPolicy func(externalID, principal string) json.RawMessage
 }
 

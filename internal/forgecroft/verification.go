@@ -23,3 +23,14 @@ type Verification struct {
 	CheckedAt          time.Time
 	SecretVersion      int64
 }
+
+// ProviderError is what a credential type reports when a provider refused a credential (Conclusive), or could not tell.
+type ProviderError struct {
+	Conclusive bool
+	Code       string // the provider's code, or ours
+	Detail     string // cause and remedy, for a person; never the provider's own words
+	RetryAfter time.Duration
+}
+
+// Error implements error.
+func (e *ProviderError) Error() string { return e.Code + ": " + e.Detail }
