@@ -4,16 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strconv"
 	"syscall"
 )
 
 // errBlockedAddress is why a connection was refused before a packet left: the address is not one that a public API can have.
 var errBlockedAddress = errors.New("address is not public")
 
-// nonPublic lists what netip's own predicates do not cover. Sources: the IANA IPv4 and IPv6 special-purpose address registries.
-func nonPublic() []netip.Prefix {
-	texts := []string{
+// special lists what netip's own predicates do not cover. Sources: the IANA IPv4 and IPv6 special-purpose address registries.
+func special() []string {
+	return []string{
 		"0.0.0.0/8",       // this network
 		"100.64.0.0/10",   // carrier-grade NAT
 		"192.0.0.0/24",    // IETF protocol assignments
@@ -32,60 +31,41 @@ func nonPublic() []netip.Prefix {
 		"5f00::/16",       // segment routing
 		"fec0::/10",       // site-local, deprecated
 	}
-	prefixes := make([]netip.Prefix, len(texts))
-	for i, text := range texts {
-		prefixes[i] = netip.MustParsePrefix(text)
-	}
-	return prefixes
 }
 
-// guard decides which addresses may be dialled.
-type guard struct {
-	blocked []netip.Prefix
-	nat64   netip.Prefix // well-known prefix, RFC 6052: the last four bytes are an IPv4 address
-	sixTo4  netip.Prefix // RFC 3056: bytes 2 to 5 are an IPv4 address
-}
-
-func newGuard() guard {
-	return guard{
-		blocked: nonPublic(),
-		nat64:   netip.MustParsePrefix("64:ff9b::/96"),
-		sixTo4:  netip.MustParsePrefix("2002::/16"),
-	}
-}
-
-// public reports whether addr is a public unicast address, looking through IPv4-mapped, NAT64 and 6to4 forms.
-func (g guard) public(addr netip.Addr) bool {
+// IsPublic reports whether addr is a public unicast address: one that a provider's API can have. It looks through the forms that
+// carry an IPv4 address in an IPv6 one: IPv4-mapped, NAT64 (RFC 6052) and 6to4 (RFC 3056).
+func IsPublic(addr netip.Addr) bool {
 	addr = addr.Unmap()
-	if addr.Zone() != "" || !addr.IsGlobalUnicast() || addr.IsPrivate() || addr.IsLinkLocalUnicast() {
+	if addr.Zone() != "" || !addr.IsGlobalUnicast() || addr.IsPrivate() {
 		return false
 	}
-	for _, prefix := range g.blocked {
-		if prefix.Contains(addr) {
+	for _, prefix := range special() {
+		if netip.MustParsePrefix(prefix).Contains(addr) {
 			return false
 		}
 	}
 	bytes := addr.As16()
 	switch {
-	case g.nat64.Contains(addr):
-		return g.public(netip.AddrFrom4([4]byte(bytes[12:16])))
-	case g.sixTo4.Contains(addr):
-		return g.public(netip.AddrFrom4([4]byte(bytes[2:6])))
+	case netip.MustParsePrefix("64:ff9b::/96").Contains(addr):
+		return IsPublic(netip.AddrFrom4([4]byte(bytes[12:16])))
+	case netip.MustParsePrefix("2002::/16").Contains(addr):
+		return IsPublic(netip.AddrFrom4([4]byte(bytes[2:6])))
 	}
 	return true
 }
 
-// control is the [net.Dialer] hook: it sees the address that is about to be connected, after name resolution, so that a name which
+// checkAddress is the [net.Dialer] hook: it sees the address that is about to be connected, after name resolution, so that a name which
 // changes its answer between check and use gains nothing (SSRF-3, SSRF-4).
-func (g guard) control(_, address string, _ syscall.RawConn) error {
+func checkAddress(_, address string, _ syscall.RawConn) error {
 	target, err := netip.ParseAddrPort(address)
 	if err != nil {
 		return fmt.Errorf("%w: unreadable", errBlockedAddress)
 	}
 	if target.Port() != 443 {
-		return fmt.Errorf("%w: port %s", errBlockedAddress, strconv.Itoa(int(target.Port())))
+		return fmt.Errorf("%w: port %d", errBlockedAddress, target.Port())
 	}
-	if !g.public(target.Addr()) {
+	if !IsPublic(target.Addr()) {
 		return errBlockedAddress
 	}
 	return nil

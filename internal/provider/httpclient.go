@@ -39,7 +39,7 @@ type Options struct {
 func NewHTTPClient(opts Options) *http.Client {
 	dialer := &net.Dialer{Timeout: dialTimeout, Resolver: opts.Resolver}
 	if !opts.AllowPrivate {
-		dialer.Control = newGuard().control
+		dialer.Control = checkAddress
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: opts.RootCAs}
 	return &http.Client{

@@ -129,8 +129,8 @@ func (s *Server) SetKeyDisabled(email string, disabled bool) {
 	s.change(email, func(a *account) { a.keyDisabled = disabled })
 }
 
-// SetKeyOwner makes the tokens of one account appear to be another's, which Google never does.
-func (s *Server) SetKeyOwner(email, shownAs string) {
+// SetShownAs makes the tokens of one account appear to be another's, which Google never does.
+func (s *Server) SetShownAs(email, shownAs string) {
 	s.change(email, func(a *account) { a.Email = shownAs })
 }
 
