@@ -90,7 +90,7 @@ func only(list []string) (string, bool) {
 }
 
 // arnShape is what STS returns as the caller: an identity of IAM or STS, of one account.
-var arnShape = regexp.MustCompile(`^arn:(aws[a-z-]{0,12}):(iam|sts)::([0-9]{12}):(root|[a-z-]+/[\x21-\x7e]{1,1024})$`)
+var arnShape = regexp.MustCompile(`^arn:(aws[a-z-]{0,12}):(iam|sts)::([0-9]{12}):(root|[a-z-]+/[\x21-\x7e]{1,1000})$`)
 
 // accountOfARN returns the account that an identity's ARN names; false if it is not such an ARN.
 func accountOfARN(arn string) (string, bool) {
