@@ -1,6 +1,7 @@
 package forgecroft
 
 import (
+	"encoding/json"
 	"fmt"
 	"time"
 )
@@ -37,7 +38,8 @@ type CredentialConfig struct {
 	Verification *Verification // the last conclusive result, of the current secret version or of an older one
 	LastAttempt  *Verification // the last result, conclusive or not
 
-	WorkspaceIDs    []string // who has it attached, filled by reads
+	TrustPolicy     json.RawMessage // derived by the broker when one config is read; never stored
+	WorkspaceIDs    []string        // who has it attached, filled by reads
 	LastDeliveredAt time.Time
 	Revision        int64
 	CreatedBy       string // API key id

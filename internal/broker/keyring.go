@@ -1,0 +1,127 @@
+package broker
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+)
+
+// rewrapBatch is how many secret versions one step of a rotation moves.
+const rewrapBatch = 200
+
+// rotation is the state of the online rotation in this process.
+type rotation struct{ running atomic.Bool }
+
+// KeyRing is the state of the vault's keys.
+type KeyRing struct {
+	Keys     []forgecroft.RingKey
+	Rotating bool
+}
+
+// ring returns the key ring for an owner of the whole organization.
+func (b *Broker) ring(call Call) (forgecroft.KeyRing, error) {
+	if err := call.wholeOrganization(); err != nil {
+		return nil, err
+	}
+	if b.keyRing == nil {
+		return nil, forgecroft.Errorf(forgecroft.KindUnprocessable, "no_key_ring", "This vault manages its own keys; rotate them there.")
+	}
+	return b.keyRing, nil
+}
+
+// ListVaultKeys returns the keys of the vault's ring with the number of secret versions that each seals.
+func (b *Broker) ListVaultKeys(ctx context.Context, call Call) (KeyRing, error) {
+	a := act{"vault_key.list", forgecroft.PermInstance, "vault_key", ""}
+	return read(ctx, b, call, a, func() (KeyRing, error) { return b.keys(ctx, call) })
+}
+
+// keys reads the ring.
+func (b *Broker) keys(ctx context.Context, call Call) (KeyRing, error) {
+	ring, err := b.ring(call)
+	if err != nil {
+		return KeyRing{}, err
+	}
+	keys, err := ring.Keys(ctx)
+	return KeyRing{keys, b.rotation.running.Load()}, err
+}
+
+// RotateVaultKey makes a new primary key and moves all secret versions to it in the background. It returns as soon as new secrets are
+// sealed with the new key. A rotation that is cut off goes on at the next start.
+func (b *Broker) RotateVaultKey(ctx context.Context, call Call) (KeyRing, error) {
+	a := act{"vault_key.rotate", forgecroft.PermInstance, "vault_key", ""}
+	if err := b.authorise(ctx, call, a); err != nil {
+		return KeyRing{}, err
+	}
+	ring, err := b.ring(call)
+	if err != nil {
+		return KeyRing{}, b.settle(ctx, call, a, err)
+	}
+	e := &entry{}
+	id, err := ring.Rotate(ctx)
+	if err != nil {
+		return KeyRing{}, b.fail(ctx, call, a, e, err)
+	}
+	e.note("key_id", id)
+	if err := b.record(ctx, call, a, forgecroft.OutcomeAllowed, e, nil); err != nil {
+		return KeyRing{}, err
+	}
+	b.startRewrap(context.WithoutCancel(ctx))
+	return b.keys(ctx, call)
+}
+
+// RemoveVaultKey takes a key that seals nothing any more out of the ring.
+func (b *Broker) RemoveVaultKey(ctx context.Context, call Call, id string) error {
+	a := act{"vault_key.remove", forgecroft.PermInstance, "vault_key", ""}
+	if err := b.authorise(ctx, call, a); err != nil {
+		return err
+	}
+	ring, err := b.ring(call)
+	if err != nil {
+		return b.settle(ctx, call, a, err)
+	}
+	e := &entry{}
+	if err := ring.RemoveKey(ctx, id); err != nil {
+		return b.fail(ctx, call, a, e, err)
+	}
+	e.note("key_id", id)
+	return b.record(ctx, call, a, forgecroft.OutcomeAllowed, e, nil)
+}
+
+// rewrap moves what older keys seal to the primary one, in the background, until nothing is left. One runs at a time.
+func (b *Broker) rewrap(ctx context.Context) {
+	defer b.rotation.running.Store(false)
+	for failures := 0; failures < 5; {
+		left, err := b.keyRing.Rewrap(ctx, rewrapBatch)
+		switch {
+		case err != nil:
+			failures++
+			b.logger.WarnContext(ctx, "moving secret versions to the primary key", "error", err, "left", left)
+			if !pause(ctx, time.Duration(failures)*time.Second) {
+				return
+			}
+		case left == 0:
+			return
+		}
+	}
+}
+
+// startRewrap starts the move unless it runs already.
+func (b *Broker) startRewrap(ctx context.Context) {
+	if b.keyRing != nil && b.rotation.running.CompareAndSwap(false, true) {
+		go b.rewrap(ctx)
+	}
+}
+
+// pause waits, and reports false if ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
