@@ -34,7 +34,6 @@ type Config struct {
 type Client struct {
 	endpoint *url.URL
 	http     *http.Client
-	signer   *v4.Signer
 	now      func() time.Time
 	retrier  provider.Retrier
 }
@@ -44,7 +43,6 @@ func New(cfg Config) *Client {
 	c := &Client{
 		endpoint: cfg.Endpoint,
 		http:     cfg.HTTPClient,
-		signer:   v4.NewSigner(),
 		now:      cfg.Now,
 		retrier:  provider.Retrier{Sleep: cfg.Sleep, Jitter: cfg.Jitter},
 	}
@@ -112,12 +110,14 @@ func (c *Client) once(ctx context.Context, keys Keys, region string, params url.
 	return read(reply)
 }
 
+// sign signs with a signer of its own: the SDK's signer remembers derived keys by access key id and not by secret, so that a shared
+// one would sign with an earlier secret of the same id, another tenant's perhaps, and make a wrong secret look right.
 func (c *Client) sign(ctx context.Context, keys Keys, req *http.Request, body, region string) error {
 	sum := sha256.Sum256([]byte(body))
 	credentials := sdk.Credentials{
 		AccessKeyID: keys.AccessKeyID, SecretAccessKey: keys.SecretAccessKey, SessionToken: keys.SessionToken,
 	}
-	if err := c.signer.SignHTTP(ctx, credentials, req, hex.EncodeToString(sum[:]), "sts", region, c.now()); err != nil {
+	if err := v4.NewSigner().SignHTTP(ctx, credentials, req, hex.EncodeToString(sum[:]), "sts", region, c.now()); err != nil {
 		return provider.Unclear(provider.CodeProtocol, "The request to STS could not be signed.")
 	}
 	return nil
