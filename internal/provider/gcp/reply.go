@@ -27,7 +27,7 @@ func isAbsent(err error) bool {
 	return errors.As(err, &failure) && failure.Code == codeAbsent
 }
 
-var tokenShape = regexp.MustCompile(`^[\x21-\x7e]{1,8192}$`)
+var tokenShape = regexp.MustCompile(`^[\x21-\x7e]+$`)
 
 // parseToken reads a successful answer of the token endpoint (RFC 6749, section 5.1).
 func parseToken(body []byte) (value string, life time.Duration, ok bool) {
