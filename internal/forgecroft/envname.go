@@ -111,7 +111,7 @@ func CheckEnvValue(field string, value Secret) []FieldError {
 	switch {
 	case value.Len() > MaxValue:
 		return []FieldError{{field, "too_long", fmt.Sprintf("A value has at most %d bytes; it has %d.", MaxValue, value.Len())}}
-	case strings.IndexByte(value.value, 0) >= 0:
+	case strings.IndexByte(value.Reveal(), 0) >= 0:
 		return []FieldError{{field, "contains_nul", "A value must not contain a NUL byte: no environment variable can hold one."}}
 	}
 	return nil

@@ -11,19 +11,26 @@ const redacted = "[redacted]"
 
 // Secret is a value that must not be seen. Every way of printing, logging or marshalling it yields "[redacted]";
 // [Secret.Reveal] is the only way out, and internal/arch holds the list of its callers.
-type Secret struct{ value string }
+//
+// The value lies behind a pointer, because fmt's %p and the printing of structs around a Secret reach unexported fields, but do not follow pointers.
+type Secret struct{ value *string }
 
 // NewSecret wraps value.
-func NewSecret(value string) Secret { return Secret{value} }
+func NewSecret(value string) Secret { return Secret{&value} }
 
-// Reveal returns the value itself.
-func (s Secret) Reveal() string { return s.value }
+// Reveal returns the value itself; the zero Secret is empty.
+func (s Secret) Reveal() string {
+	if s.value == nil {
+		return ""
+	}
+	return *s.value
+}
 
 // Len is the length of the value in bytes.
-func (s Secret) Len() int { return len(s.value) }
+func (s Secret) Len() int { return len(s.Reveal()) }
 
 // IsZero reports whether the value is empty.
-func (s Secret) IsZero() bool { return s.value == "" }
+func (s Secret) IsZero() bool { return s.Len() == 0 }
 
 // String implements [fmt.Stringer].
 func (s Secret) String() string { return redacted }
@@ -47,25 +54,25 @@ type Values map[string]Secret
 func (v Values) Encode() Secret {
 	plain := make(map[string]string, len(v))
 	for name, value := range v {
-		plain[name] = value.value
+		plain[name] = value.Reveal()
 	}
 	text, err := json.Marshal(plain)
 	if err != nil { // A map of strings always marshals.
 		panic(err)
 	}
-	return Secret{string(text)}
+	return NewSecret(string(text))
 }
 
 // DecodeValues unpacks what [Values.Encode] packed.
 func DecodeValues(packed Secret) (Values, error) {
 	var plain map[string]string
-	if err := json.Unmarshal([]byte(packed.value), &plain); err != nil {
+	if err := json.Unmarshal([]byte(packed.Reveal()), &plain); err != nil {
 		// The decoder's own text may quote the input, so it is dropped.
 		return nil, &Error{Kind: KindIntegrity, Code: "secret_unreadable", Message: "The stored secret version is not readable."}
 	}
 	values := make(Values, len(plain))
 	for name, value := range plain {
-		values[name] = Secret{value}
+		values[name] = NewSecret(value)
 	}
 	return values, nil
 }
