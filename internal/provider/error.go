@@ -25,6 +25,7 @@ const (
 	CodeClockSkew     = "clock_skew"           // this server's clock and the provider's disagree
 	CodeProviderError = "provider_error"       // the provider failed: 5xx, or an error that says nothing about the credential
 	CodeRegion        = "region"               // the region is unknown or switched off for the account
+	CodeWrongAccount  = "wrong_account"        // the credential works, but in another account than the one it was declared for
 	CodeCanceled      = "canceled"             // the caller gave up before the provider answered
 )
 

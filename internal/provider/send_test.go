@@ -249,9 +249,8 @@ func dnsReply(query []byte, answers map[string]string) []byte {
 		end += int(query[end]) + 1
 	}
 	question := query[12 : end+5]
-	label := string(query[13 : 13+query[12]])
 	reply := append([]byte{query[0], query[1], 0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0}, question...)
-	text, ok := answers[label]
+	text, ok := answers[string(query[13:13+query[12]])]
 	if !ok {
 		reply[3] |= 3 // NXDOMAIN
 		return reply

@@ -94,7 +94,6 @@ func (c *Client) once(ctx context.Context, keys Keys, region string, params url.
 		return provider.Unclear(provider.CodeProtocol, "The STS endpoint is not a usable URL. Check the configured endpoint.")
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8")
-	req.Header.Set("Accept", "text/xml")
 	if keys.AccessKeyID != "" {
 		if err := c.sign(ctx, keys, req, body, region); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package aws
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/netip"
@@ -18,11 +19,8 @@ func (s *ServerIdentity) webIdentity(ctx context.Context) (Keys, time.Time, erro
 	if err != nil {
 		return Keys{}, time.Time{}, noIdentity("The file that AWS_WEB_IDENTITY_TOKEN_FILE names cannot be read.")
 	}
-	name := s.cfg.Getenv("AWS_ROLE_SESSION_NAME")
-	if name == "" {
-		name = "forgecroft"
-	}
-	region := s.cfg.Getenv("AWS_REGION")
+	name := cmp.Or(s.cfg.Getenv("AWS_ROLE_SESSION_NAME"), "forgecroft")
+	region := cmp.Or(s.cfg.Getenv("AWS_REGION"), s.cfg.Getenv("AWS_DEFAULT_REGION"))
 	session, err := s.cfg.Client.assumeRoleWithWebIdentity(ctx, region, s.cfg.Getenv("AWS_ROLE_ARN"), name, strings.TrimSpace(string(token)))
 	if err != nil {
 		return Keys{}, time.Time{}, noIdentity("STS did not accept the web identity token of this server. Check AWS_ROLE_ARN and the role's trust policy.")
