@@ -108,7 +108,10 @@ func (s *Server) authenticate(r *http.Request, body []byte) (*key, *stsError) {
 func (s *Server) checkTime(given signature, stamp string) *stsError {
 	signed, err := time.Parse(timeLayout, stamp)
 	if err != nil || !strings.HasPrefix(stamp, given.date) {
-		return &stsError{http.StatusForbidden, "SignatureDoesNotMatch", "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP"}
+		return &stsError{
+			http.StatusForbidden, "SignatureDoesNotMatch",
+			"Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP",
+		}
 	}
 	now := s.now().UTC()
 	earliest, latest := now.Add(-clockTolerance), now.Add(clockTolerance)

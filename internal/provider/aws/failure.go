@@ -19,7 +19,11 @@ const (
 		"or this identity lacks sts:AssumeRole, or the role does not exist. Paste the trust policy shown with the credential into the role."
 	detailDuration = "STS refused the request's values. Most often the duration is above the role's maximum session duration, " +
 		"or above one hour for a role that is assumed from another role's session. Lower duration_seconds."
-	detailClock = "AWS says that the request was signed at the wrong time. Set this server's clock (NTP), then try again."
+	detailSecret  = "The secret access key does not belong to this access key. It may have been cut off; copy it again."
+	detailExpired = "The session token has expired. Store a new set of temporary keys, or use a long-term key."
+	detailUnknown = "The access key is not known. Check that it was copied whole and still exists."
+	detailRegion  = "STS is switched off in this region for the account. Choose another region, or activate this one in the account's settings."
+	detailClock   = "AWS says that the request was signed at the wrong time. Set this server's clock (NTP), then try again."
 )
 
 // verdicts is AWS's side of the allow-list of codes (SSRF-13). A code that is not here is never passed on.
@@ -27,21 +31,22 @@ func verdicts() map[string]verdict { // :: AWS error code → what it means
 	return map[string]verdict{
 		"InvalidClientTokenId": {provider.Invalid, "", "AWS does not know this access key: it was deleted or deactivated, is of another partition " +
 			"(set the region), or its session token is missing or not its own. A key made a moment ago can take some seconds."},
-		"InvalidAccessKeyId":          {provider.Invalid, "", "The access key is not known. Check that it was copied whole and still exists."},
-		"UnrecognizedClientException": {provider.Invalid, "", "The access key is not known. Check that it was copied whole and still exists."},
-		"SignatureDoesNotMatch":       {provider.Invalid, "", "The secret access key does not belong to this access key. It may have been cut off; copy it again."},
+		"InvalidAccessKeyId":          {provider.Invalid, "", detailUnknown},
+		"UnrecognizedClientException": {provider.Invalid, "", detailUnknown},
+		"SignatureDoesNotMatch":       {provider.Invalid, "", detailSecret},
 		"IncompleteSignature":         {provider.Invalid, "", "The access key is malformed. Look for white space or stray characters, and copy it again."},
-		"ExpiredToken":                {provider.Invalid, "", "The session token has expired. Store a new set of temporary keys, or use a long-term key."},
-		"ExpiredTokenException":       {provider.Invalid, "", "The session token has expired. Store a new set of temporary keys, or use a long-term key."},
+		"ExpiredToken":                {provider.Invalid, "", detailExpired},
+		"ExpiredTokenException":       {provider.Invalid, "", detailExpired},
 		"InvalidIdentityToken":        {provider.Invalid, "", "The web identity token was refused. Check the issuer and its audience in IAM."},
-		"IDPRejectedClaim":            {provider.Invalid, "", "The web identity token's claims were refused. Check the audience and subject in the role's trust policy."},
+		"IDPRejectedClaim":            {provider.Invalid, "", "The web identity token's audience or subject was refused. Check the role's trust policy."},
 
 		"RequestExpired":          {provider.Inconclusive, provider.CodeClockSkew, detailClock},
-		"RegionDisabledException": {provider.Inconclusive, provider.CodeRegion, "STS is switched off in this region for the account. Choose another region, or activate it in IAM's account settings."},
-		"OptInRequired":           {provider.Inconclusive, provider.CodeRegion, "The account has not opted in to this region. Choose another region, or enable it."},
+		"RegionDisabledException": {provider.Inconclusive, provider.CodeRegion, detailRegion},
+		"OptInRequired":           {provider.Inconclusive, provider.CodeRegion, detailRegion},
 		"MissingAuthenticationToken": {provider.Inconclusive, "", "AWS received the request without its signature. " +
 			"Something between this server and AWS may strip the Authorization header."},
-		"AccessDenied":    {provider.Inconclusive, "", "AWS denied the question itself, which it does not do by itself. The policy of a VPC endpoint may forbid it."},
+		"AccessDenied": {provider.Inconclusive, "", "AWS denied the question itself, which needs no permission. " +
+			"The policy of a VPC endpoint may forbid it."},
 		"ValidationError": {provider.Inconclusive, "", "AWS refused the values of the request before it looked at the key."},
 	}
 }

@@ -23,7 +23,8 @@ func (s *ServerIdentity) webIdentity(ctx context.Context) (Keys, time.Time, erro
 	region := cmp.Or(s.cfg.Getenv("AWS_REGION"), s.cfg.Getenv("AWS_DEFAULT_REGION"))
 	session, err := s.cfg.Client.assumeRoleWithWebIdentity(ctx, region, s.cfg.Getenv("AWS_ROLE_ARN"), name, strings.TrimSpace(string(token)))
 	if err != nil {
-		return Keys{}, time.Time{}, noIdentity("STS did not accept the web identity token of this server. Check AWS_ROLE_ARN and the role's trust policy.")
+		return Keys{}, time.Time{}, noIdentity("STS did not accept the web identity token of this server. " +
+			"Check AWS_ROLE_ARN and the role's trust policy.")
 	}
 	return session.Keys, session.Expires, nil
 }
@@ -35,7 +36,8 @@ func (s *ServerIdentity) container(ctx context.Context) (Keys, time.Time, error)
 		target = "http://169.254.170.2/" + strings.TrimPrefix(relative, "/")
 	}
 	if !containerHost(target) {
-		return Keys{}, time.Time{}, noIdentity("The container credentials endpoint must use https, or be on this machine or one of AWS's link-local addresses.")
+		return Keys{}, time.Time{}, noIdentity("The container credentials endpoint must use https, or be on this machine or at one of " +
+			"AWS's link-local addresses.")
 	}
 	header := http.Header{}
 	token := s.cfg.Getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN")

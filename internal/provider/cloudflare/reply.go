@@ -16,6 +16,8 @@ const (
 	codeNotBefore = "not_yet_valid"
 )
 
+const detailExpired = "The token has expired. Roll it or extend it in Cloudflare's dashboard, or store another one."
+
 // isStatus reports whether a code speaks of a token that the asked endpoint knows.
 func isStatus(code string) bool {
 	return code == codeDisabled || code == codeExpired || code == codeNotBefore
@@ -66,7 +68,7 @@ func (c *Client) judge(object provider.Object, reply provider.Reply) (TokenInfo,
 	case codeDisabled:
 		return TokenInfo{}, provider.Refused(codeDisabled, "The token is disabled. Enable it in Cloudflare's dashboard, or store another one.")
 	case codeExpired:
-		return TokenInfo{}, provider.Refused(codeExpired, "The token has expired. Roll it or extend it in Cloudflare's dashboard, or store another one.")
+		return TokenInfo{}, provider.Refused(codeExpired, detailExpired)
 	case "active":
 	default:
 		return TokenInfo{}, wrongShape()
@@ -76,11 +78,12 @@ func (c *Client) judge(object provider.Object, reply provider.Reply) (TokenInfo,
 	case within:
 		return info, nil
 	case reply.Skewed(now):
-		return TokenInfo{}, provider.Unclear(provider.CodeClockSkew, "This server's clock and Cloudflare's disagree. Set the clock (NTP), then try again.")
+		return TokenInfo{}, provider.Unclear(provider.CodeClockSkew,
+			"This server's clock and Cloudflare's disagree. Set the clock (NTP), then try again.")
 	case now.Before(info.NotBefore):
-		return TokenInfo{}, provider.Refused(codeNotBefore, "The token is not valid yet. Wait for its start date, or change that in Cloudflare's dashboard.")
+		return TokenInfo{}, provider.Refused(codeNotBefore, "The token is not valid yet. Wait for its start date, or change it in Cloudflare.")
 	}
-	return TokenInfo{}, provider.Refused(codeExpired, "The token has expired. Roll it or extend it in Cloudflare's dashboard, or store another one.")
+	return TokenInfo{}, provider.Refused(codeExpired, detailExpired)
 }
 
 // parseResult reads the result of a verification; times are optional, but must be times.

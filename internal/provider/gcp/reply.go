@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -92,10 +93,12 @@ func (c *Client) tokenFailure(reply provider.Reply) error {
 	case code == "rate_limit_exceeded" || code == "slow_down":
 		return provider.Throttled(reply.RetryAfter(c.now()))
 	case code == "invalid_grant" && (aboutTime(description) || reply.Skewed(c.now())):
-		return provider.Unclear(provider.CodeClockSkew, "Google says that the request was signed at the wrong time. Set this server's clock (NTP), then try again.")
+		return provider.Unclear(provider.CodeClockSkew,
+			"Google says that the request was signed at the wrong time. Set this server's clock (NTP), then try again.")
 	case code == "invalid_grant" && strings.Contains(strings.ToLower(description), "audience"):
-		return provider.Unclear(provider.CodeProtocol, "The token endpoint expects an assertion for another address. Check the configured token URL.")
-	case refused && (reply.Status == http.StatusBadRequest || reply.Status == http.StatusUnauthorized || reply.Status == http.StatusForbidden):
+		return provider.Unclear(provider.CodeProtocol,
+			"The token endpoint expects an assertion for another address. Check the configured token URL.")
+	case refused && slices.Contains([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden}, reply.Status):
 		return provider.Refused(code, detail)
 	case faulty:
 		return provider.Unclear(code, fault)
