@@ -1,0 +1,77 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/pressly/goose/v3"
+)
+
+// migrations hold the tables of every dialect: numbered, forward-only, each in a transaction. A released one is never changed.
+//
+//go:embed migrations
+var migrations embed.FS
+
+// migrateSQLite brings the tables up to date. A file that is ahead of this binary is refused before anything is written.
+func migrateSQLite(ctx context.Context, c *conn, path string, logger *slog.Logger) error {
+	version, err := schemaVersion(ctx, c)
+	if err != nil {
+		return fmt.Errorf("reading the schema version: %w", err)
+	}
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	db, err := sql.Open("sqlite", sqliteDSN(absolute, writerCache, false))
+	if err != nil {
+		return err
+	}
+	db.SetMaxOpenConns(1)
+	return errors.Join(migrate(ctx, db, goose.DialectSQLite3, "migrations/sqlite", version, logger), db.Close())
+}
+
+// schemaVersion is the number of the last migration that the file has seen; 0 for a new one.
+func schemaVersion(ctx context.Context, c *conn) (version int64, err error) {
+	known := int64(0)
+	err = c.query(ctx, "SELECT count(*) FROM sqlite_schema WHERE name = 'goose_db_version'", nil, func(r *row) { known = r.int() })
+	if err != nil || known == 0 {
+		return 0, err
+	}
+	err = c.query(ctx, "SELECT max(version_id) FROM goose_db_version", nil, func(r *row) { version = r.int() })
+	return version, err
+}
+
+// migrate runs the migrations that are missing.
+func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, directory string, version int64, logger *slog.Logger) error {
+	files, err := fs.Sub(migrations, directory)
+	if err != nil {
+		return err
+	}
+	provider, err := goose.NewProvider(d, db, files, goose.WithDisableGlobalRegistry(true))
+	if err != nil {
+		return fmt.Errorf("reading the migrations: %w", err)
+	}
+	sources := provider.ListSources()
+	newest := sources[len(sources)-1].Version
+	switch {
+	case version > newest:
+		return fmt.Errorf("the database is at schema version %d, this binary knows versions up to %d: "+
+			"a newer Forgecroft has used it. Run that one, or restore a backup from before the upgrade; nothing was changed", version, newest)
+	case version == newest:
+		return nil
+	}
+	results, err := provider.Up(ctx)
+	if err != nil {
+		return fmt.Errorf("migrating the database from schema version %d to %d: %w", version, newest, err)
+	}
+	for _, r := range results {
+		logger.InfoContext(ctx, "migrated the database", "migration", filepath.Base(r.Source.Path), "took", r.Duration)
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+)
+
+var _ forgecroft.Store = (*Store)(nil)
+
+// Options configure a store.
+type Options struct {
+	Path    string           // of the SQLite file, which is made if it is missing
+	Now     func() time.Time // nil: [time.Now]
+	Logger  *slog.Logger     // nil: nothing is logged
+	OnFatal func(error)      // told once of the failure after which every write is refused; it must neither block nor use the store
+}
+
+// Store implements [forgecroft.Store] on a SQL database. Open one with [OpenSQLite].
+type Store struct {
+	reader
+	pool   *pool
+	writer *writer
+	caches *caches
+	alarm  *alarm
+	close  func() error
+}
+
+// Update implements [forgecroft.Store]. A caller whose ctx ends while the disk hangs gets [forgecroft.KindUnavailable] with code outcome_unknown.
+func (s *Store) Update(ctx context.Context, fn func(tx forgecroft.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return notInTime(err)
+	}
+	return s.writer.do(ctx, fn)
+}
+
+// Check implements [forgecroft.Store]: it passes both ways through the store without changing anything.
+func (s *Store) Check(ctx context.Context) error {
+	if err := s.alarm.err(); err != nil {
+		return err
+	}
+	if err := s.query(ctx, "SELECT count(*) FROM instance", nil, func(*row) {}); err != nil {
+		return err
+	}
+	return s.Update(ctx, func(forgecroft.Tx) error { return nil })
+}
+
+// Close finishes what waits and closes the database; once more, it returns the same. The store cannot be used afterwards.
+func (s *Store) Close() error { return s.close() }
+
+// shut is Close, the first time.
+func (s *Store) shut() error {
+	s.writer.close()
+	err := s.pool.close()
+	if s.alarm.err() != nil {
+		// Closing would sync once more, and that might even succeed. The process is about to end anyway.
+		return err
+	}
+	return errors.Join(err, s.writer.conn.close())
+}

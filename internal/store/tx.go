@@ -1,0 +1,128 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+)
+
+var _ forgecroft.Tx = (*tx)(nil)
+
+// maxRemembered bounds the writer's memory of chains and of touches: beyond, it starts afresh.
+const maxRemembered = 10_000
+
+// tx is one update inside of the writer's transaction.
+type tx struct {
+	reader
+	writer *writer
+	nested bool // other updates share the transaction: this one is undone by a savepoint
+	wrote  bool // something is there to undo
+	over   bool
+
+	changed change
+	heads   map[string]forgecroft.AuditHead // organization → end of its chain after this update
+	touched map[string]int64                // object id → when its use was noted
+}
+
+// query implements [session].
+func (t *tx) query(ctx context.Context, text string, args []any, each func(*row)) error {
+	if err := t.usable(ctx); err != nil {
+		return err
+	}
+	return t.check(t.writer.conn.query(context.Background(), text, args, each))
+}
+
+// exec runs a statement that writes, and returns how many rows it changed.
+func (t *tx) exec(ctx context.Context, text string, args ...any) (int64, error) {
+	if err := t.usable(ctx); err != nil {
+		return 0, err
+	}
+	if t.nested && !t.wrote {
+		if _, err := t.writer.conn.exec(context.Background(), "SAVEPOINT one"); err != nil {
+			return 0, t.check(err)
+		}
+	}
+	t.wrote = true
+	t.writer.unmerged++
+	// The statement ignores ctx, as an interrupt would roll back the others' work; it takes microseconds.
+	n, err := t.writer.conn.exec(context.Background(), text, args...)
+	return n, t.check(err)
+}
+
+// usable refuses a transaction that has ended or must end.
+func (t *tx) usable(ctx context.Context) error {
+	switch {
+	case t.over:
+		return errors.New("the transaction has ended")
+	case t.writer.doomed != nil:
+		return t.writer.doomed
+	case ctx.Err() != nil:
+		return notInTime(ctx.Err())
+	default:
+		return nil
+	}
+}
+
+// check notes a failure after which the database may have rolled back by itself. The violation of a constraint undoes its statement only.
+func (t *tx) check(err error) error {
+	if err != nil && !violates(err) {
+		t.writer.doomed = err
+	}
+	return err
+}
+
+// end keeps or undoes what the update did, and returns its result.
+func (t *tx) end(result error) error {
+	t.over = true
+	w := t.writer
+	if w.doomed != nil {
+		if result == nil {
+			result = w.doomed // fn overlooked it.
+		}
+		return result
+	}
+	if result == nil {
+		if t.nested && t.wrote {
+			t.finish("RELEASE one")
+		}
+		t.remember()
+		return w.doomed
+	}
+	t.changed = 0
+	switch {
+	case t.wrote && t.nested:
+		t.finish("ROLLBACK TO one")
+		t.finish("RELEASE one")
+	case t.wrote:
+		w.doomed = errUndone
+	}
+	return result
+}
+
+// errUndone rolls the transaction of a single update back because that failed.
+var errUndone = errors.New("the update failed")
+
+// finish runs a statement that ends the savepoint.
+func (t *tx) finish(text string) {
+	if _, err := t.writer.conn.exec(context.Background(), text); err != nil && t.writer.doomed == nil {
+		t.writer.doomed = fmt.Errorf("ending an update: %w", err)
+	}
+}
+
+// remember hands what the update knows on to the next ones.
+func (t *tx) remember() {
+	if len(t.writer.heads) > maxRemembered {
+		clear(t.writer.heads)
+	}
+	if len(t.writer.touched) > maxRemembered {
+		clear(t.writer.touched)
+	}
+	for organizationID, head := range t.heads {
+		t.writer.heads[organizationID] = head
+	}
+	for id, at := range t.touched {
+		t.writer.touched[id] = at
+	}
+}
