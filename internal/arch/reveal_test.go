@@ -1,0 +1,63 @@
+package arch_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// revealers are the files that may take a secret out of its wrapper, with the reason.
+var revealers = map[string]string{ // file → reason
+	"internal/forgecroft/credentialtype.go": "values of fields that are not secret are shown back",
+	"internal/broker/keytext.go":            "the instance keys are turned from text to bytes",
+	"internal/vault/embedded/vault.go":      "what is stored is sealed",
+	"internal/broker/setup.go":              "the instance keys become a signer and a MAC key",
+}
+
+// TestCallersOfReveal keeps the list of places where a secret leaves its wrapper short and known.
+func TestCallersOfReveal(t *testing.T) {
+	found := map[string]bool{} // file → calls Reveal
+	root := os.DirFS("../..")
+	err := fs.WalkDir(root, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		if callsReveal(t, filepath.Join("../..", path)) {
+			found[path] = true
+			if revealers[path] == "" {
+				t.Errorf("%s calls Secret.Reveal and has no reason in reveal_test.go", path)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path := range revealers {
+		if !found[path] {
+			t.Errorf("%s has a reason in reveal_test.go, but does not call Secret.Reveal", path)
+		}
+	}
+}
+
+// callsReveal reports whether a file selects anything called Reveal.
+func callsReveal(t *testing.T, path string) bool {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := false
+	ast.Inspect(file, func(n ast.Node) bool {
+		if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Reveal" {
+			calls = true
+		}
+		return !calls
+	})
+	return calls
+}
