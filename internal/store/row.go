@@ -1,7 +1,6 @@
 package store
 
 import (
-	"bytes"
 	"database/sql/driver"
 	"encoding/json"
 	"fmt"
@@ -98,15 +97,22 @@ func (r *row) list() []string {
 	return strings.Split(text, ",")
 }
 
-// json decodes a JSON column into to; NULL leaves it as it is. Numbers stay as they were written.
+// json decodes a JSON column into to; NULL leaves it as it is.
 func (r *row) json(to any) {
-	text := r.text()
-	if text == "" || r.err != nil {
-		return
+	if text := r.text(); text != "" {
+		r.decoded(json.Unmarshal([]byte(text), to))
 	}
-	decoder := json.NewDecoder(bytes.NewReader([]byte(text)))
+}
+
+// exactJSON is json for members of any type: numbers stay as they were written.
+func (r *row) exactJSON(to any) {
+	decoder := json.NewDecoder(strings.NewReader(r.text()))
 	decoder.UseNumber()
-	if err := decoder.Decode(to); err != nil {
+	r.decoded(decoder.Decode(to))
+}
+
+func (r *row) decoded(err error) {
+	if err != nil && r.err == nil {
 		r.err = fmt.Errorf("column %d: decoding JSON: %w", r.next, err)
 	}
 }

@@ -65,7 +65,11 @@ func OpenSQLite(ctx context.Context, o Options) (*Store, error) {
 	}
 	s.writer = newWriter(write, s.alarm, s.caches, o.Now)
 	s.pool = newPool(write.dialect, sqliteReaders, func(ctx context.Context) (*conn, error) {
-		return connectSQLite(ctx, o.Path, readerCache, true, s.alarm.raise)
+		c, err := connectSQLite(ctx, o.Path, readerCache, true, s.alarm.raise)
+		if errors.Is(err, errFatal) {
+			s.alarm.raise(err)
+		}
+		return c, err
 	})
 	s.reader = reader{s.pool, o.Now}
 	s.close = sync.OnceValue(s.shut)
@@ -222,11 +226,11 @@ func translateSQLite(err error) error {
 		return storageFull(err)
 	}
 	switch e.Code() & 0xff {
-	case sqliteBusy, sqliteLocked, sqliteInterrupt:
+	case sqliteBusy, sqliteLocked, sqliteInterrupt, sqliteCantOpen: // The last: no file descriptor is left for a reader.
 		return &forgecroft.Error{Kind: forgecroft.KindUnavailable, Code: "store_busy", Message: "The store is busy.", Cause: err, RetryAfter: time.Second}
 	case sqliteFull:
 		return storageFull(err)
-	case sqliteIOErr, sqliteReadOnly, sqliteCantOpen:
+	case sqliteIOErr, sqliteReadOnly:
 		return &forgecroft.Error{Kind: forgecroft.KindUnavailable, Code: "store_failed", Message: "The store cannot use its file.", Cause: fmt.Errorf("%w: %w", errFatal, err)}
 	case sqliteCorrupt, sqliteNotADB:
 		return &forgecroft.Error{Kind: forgecroft.KindIntegrity, Code: "store_damaged", Message: "The database file is damaged.", Cause: fmt.Errorf("%w: %w", errFatal, err)}
