@@ -38,7 +38,7 @@ type CredentialConfig struct {
 	Verification *Verification // the last conclusive result, of the current secret version or of an older one
 	LastAttempt  *Verification // the last result, conclusive or not
 
-	TrustPolicy     json.RawMessage // derived by the broker when one config is read; never stored
+	TrustPolicy     json.RawMessage `json:"-"` // derived by the broker when one config is read; never stored
 	WorkspaceIDs    []string        // who has it attached, filled by reads
 	LastDeliveredAt time.Time
 	Revision        int64
