@@ -1,0 +1,48 @@
+# Forgecroft: `make run` starts it, `make test` tests it, `make check` is what CI runs.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  = -s -w -X github.com/forgecroft/forgecroft/internal/cli.version=$(VERSION)
+DATA    ?= data
+
+export CGO_ENABLED = 0
+
+.PHONY: build run demo test check lint generate bench crash fuzz clean
+
+build: ## bin/forgecroft, one static binary
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/forgecroft ./cmd/forgecroft
+
+run: build ## a server on 127.0.0.1:8300 with its data in ./data, and this machine's CLI logged in
+	./bin/forgecroft server --data-dir $(DATA) --login
+
+demo: build ## the whole story in a minute, offline, against fakes of AWS, Google and Cloudflare
+	$(GO) run ./demo
+
+test: ## every test
+	$(GO) tool gotestsum --format pkgname --hide-summary=skipped -- -shuffle=on -timeout 20m ./...
+
+race: ## every test with the race detector
+	CGO_ENABLED=1 $(GO) tool gotestsum --format pkgname --hide-summary=skipped -- -race -shuffle=on -timeout 25m ./...
+
+lint: ## formatting, vet, staticcheck, generated files
+	@unformatted=$$($(GO) tool gofumpt -l .); test -z "$$unformatted" || { echo "not formatted with gofumpt:"; echo "$$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) mod tidy -diff
+
+generate: ## golden files and generated references
+	$(GO) test ./internal/... -run 'Golden' -update
+
+fuzz: ## every fuzz target for FUZZTIME each
+	./.ci/fuzz $(or $(FUZZTIME),10s)
+
+crash: build ## the long run of the crash harness
+	FORGECROFT_CRASH=long $(GO) test ./internal/servertest/crash -count=1 -timeout 3h -v
+
+bench: build ## the load of docs/performance.md against the built binary
+	$(GO) run ./bench
+
+check: lint test ## what CI runs
+
+clean:
+	rm -rf bin dist
