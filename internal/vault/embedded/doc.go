@@ -9,6 +9,6 @@
 // from the cache, or by a few connections of their own.
 //
 // A destroyed version is overwritten in the database file (secure_delete), but its sealed bytes stay in the write-ahead log until that is
-// carried over and truncated: in the first idle moment after the destruction, and under steady load at the latest after 1,000 statements.
+// carried over and truncated: in the first idle moment after the destruction, and under steady load at the latest after 8,000 statements.
 // What a file system or a disk keeps of overwritten blocks is beyond the reach of this package.
 package embedded

@@ -114,6 +114,7 @@ func BenchmarkGet(b *testing.B) {
 				refs = append(refs, vaulttest.MustPut(b, v, vaulttest.Binding(), string(make([]byte, 300))))
 			}
 			b.ReportAllocs()
+			b.ResetTimer()
 			b.RunParallel(func(pb *testing.PB) {
 				for i := 0; pb.Next(); i++ {
 					if _, err := v.Get(b.Context(), refs[i%len(refs)], vaulttest.Binding()); err != nil {
