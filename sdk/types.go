@@ -94,7 +94,7 @@ type CredentialConfig struct {
 type CreateCredentialConfig struct {
 	Name           string           `json:"name" minLength:"1" maxLength:"256" doc:"Unique in the organization."`
 	CredentialType string           `json:"credential_type" doc:"One of GET /credential-types."`
-	ProjectID      Optional[string] `json:"project_id,omitzero" doc:"Absent or null: organization level."`
+	ProjectID      Optional[string] `json:"project_id,omitzero" format:"uuid" doc:"Absent or null: organization level."`
 	Description    string           `json:"description,omitempty" maxLength:"2048"`
 }
 
@@ -102,7 +102,7 @@ type CreateCredentialConfig struct {
 type UpdateCredentialConfig struct {
 	Name        *string          `json:"name,omitempty" minLength:"1" maxLength:"256"`
 	Description *string          `json:"description,omitempty" maxLength:"2048"`
-	ProjectID   Optional[string] `json:"project_id,omitzero" doc:"Null moves it to the organization level."`
+	ProjectID   Optional[string] `json:"project_id,omitzero" format:"uuid" doc:"Null moves it to the organization level."`
 }
 
 // StoreSecrets is the body of POST /credential-configs/{id}/secrets. The values are kept in the vault and come back only by delivery.
@@ -163,8 +163,8 @@ type CredentialTypeField struct {
 	Multiline   bool     `json:"multiline"`
 	Pattern     string   `json:"pattern,omitempty"`
 	Enum        []string `json:"enum,omitempty"`
-	Minimum     int64    `json:"minimum,omitempty"`
-	Maximum     int64    `json:"maximum,omitempty"`
+	Minimum     int64    `json:"minimum,omitzero"`
+	Maximum     int64    `json:"maximum,omitzero"`
 	Default     string   `json:"default,omitempty"`
 	Example     string   `json:"example,omitempty"`
 }

@@ -1,0 +1,52 @@
+package httpapi
+
+import (
+	"github.com/forgecroft/forgecroft/internal/broker"
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/sdk"
+)
+
+func (a *api) deliver(r *request, in sdk.DeliverRequest) (sdk.Environment, error) {
+	d, err := a.broker.Deliver(r.Context(), r.call, r.id(), in.RunID)
+	a.metrics.delivered(err)
+	return wireEnvironment(d.Environment), err
+}
+
+func (a *api) previewEnvironment(r *request) (sdk.EnvironmentPreview, error) {
+	p, err := a.broker.PreviewEnvironment(r.Context(), r.call, r.id())
+	return wirePreview(p), err
+}
+
+// wireEnvironment takes the values of an environment out of their wrappers: this is where a delivery leaves the server.
+func wireEnvironment(e forgecroft.Environment) sdk.Environment {
+	env := sdk.Environment{
+		Env: make(map[string]string, len(e.Variables)), Sources: make(map[string]string, len(e.Variables)+len(e.Files)),
+		Files: make([]sdk.File, len(e.Files)), Unset: e.Unset, ExpiresAt: when(e.ExpiresAt), DeliveryID: e.DeliveryID,
+	}
+	for _, v := range e.Variables {
+		env.Env[v.Name] = v.Value.Reveal()
+		env.Sources[v.Name] = v.SourceID
+	}
+	for i, f := range e.Files {
+		env.Files[i] = sdk.File{Name: f.Name, Content: f.Content.Reveal(), Env: f.Env}
+		env.Sources[f.Env] = f.SourceID
+	}
+	return env
+}
+
+// wirePreview converts a preview.
+func wirePreview(p broker.Preview) sdk.EnvironmentPreview {
+	preview := sdk.EnvironmentPreview{Unset: p.Unset, Missing: wireReferences(p.Missing)}
+	for _, effect := range p.Effects {
+		for _, v := range effect.Variables {
+			preview.Variables = append(preview.Variables, sdk.PreviewVariable{
+				Name: v.Name, CredentialConfigID: effect.ConfigID, CredentialConfigName: effect.ConfigName, File: v.File, Secret: v.Secret,
+			})
+		}
+	}
+	for _, c := range p.Conflicts {
+		between := []sdk.Reference{wireReference(c.First), wireReference(c.Second)}
+		preview.Conflicts = append(preview.Conflicts, sdk.Conflict{Variable: c.Variable, Group: c.Group, Between: between})
+	}
+	return preview
+}

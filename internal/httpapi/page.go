@@ -1,0 +1,110 @@
+package httpapi
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+)
+
+// page is what is served beside the operations of the API: GET, without parameters. Those without a permission are the whole surface that needs no key; they
+// tell nothing that the documentation does not.
+type page struct {
+	id         string // the metrics' label
+	path       string
+	permission forgecroft.Permission // empty: public
+	quiet      bool                  // asked all the time: logged at debug level
+	serve      func(x *exchange)
+
+	series *series
+}
+
+// pages lists them. The metrics count what every organization does, so they take an API key whose scope is a whole organization; Prometheus sends
+// one as authorization credentials. Make a reader key for it.
+func (a *api) pages(operations []*operation, document *huma.OpenAPI, registry *prometheus.Registry) ([]page, error) {
+	asJSON, err := json.MarshalIndent(document, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("writing the OpenAPI document: %w", err)
+	}
+	asYAML, err := document.YAML()
+	if err != nil {
+		return nil, fmt.Errorf("writing the OpenAPI document: %w", err)
+	}
+	reference, err := newReference(operations, document).page()
+	if err != nil {
+		return nil, fmt.Errorf("rendering the reference: %w", err)
+	}
+	metrics := exposition(registry)
+	return []page{
+		{id: "healthz", path: "/healthz", quiet: true, serve: func(x *exchange) { x.send(http.StatusOK, "text/plain; charset=utf-8", []byte("ok\n")) }},
+		{id: "readyz", path: "/readyz", quiet: true, serve: a.serveReady},
+		{id: "openapi.json", path: "/openapi.json", serve: fixed("application/openapi+json", asJSON)},
+		{id: "openapi.yaml", path: "/openapi.yaml", serve: fixed("application/openapi+yaml", asYAML)},
+		{id: "docs", path: "/docs", serve: reference.serve},
+		{id: "metrics", path: "/metrics", quiet: true, permission: forgecroft.PermRead, serve: func(x *exchange) { metrics.ServeHTTP(x, x.request) }},
+	}, nil
+}
+
+// fixed serves a text that never changes.
+func fixed(contentType string, text []byte) func(*exchange) {
+	return func(x *exchange) { x.send(http.StatusOK, contentType, text) }
+}
+
+// servePage answers a request for a page. The permission is checked here: the broker knows nothing of pages.
+func (a *api) servePage(x *exchange, p page) {
+	x.route, x.series, x.quiet = "GET "+p.path, p.series, p.quiet
+	if p.permission == "" {
+		p.serve(x)
+		return
+	}
+	principal, err := a.authenticate(x)
+	if err == nil && (!principal.Role.Allows(p.permission) || principal.Scope.Kind() != forgecroft.ScopeOrganization) {
+		err = forgecroft.Errorf(forgecroft.KindForbidden, "forbidden", "This takes an API key that may read the whole organization.")
+	}
+	if err != nil {
+		x.fail(err)
+		return
+	}
+	p.serve(x)
+}
+
+// readyTerm is how long an answer of the readiness check stands: probes must not become a load.
+const readyTerm = time.Second
+
+// readiness asks the stores at most once per term, however many probes come.
+type readiness struct {
+	check func(ctx context.Context) error
+	now   func() time.Time
+
+	mu    sync.Mutex
+	asked time.Time
+	last  error
+}
+
+// ask returns nil if the stores can serve. The probe that asks must not cancel the answer for the others.
+func (r *readiness) ask(ctx context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if now := r.now(); r.asked.IsZero() || now.Sub(r.asked) >= readyTerm {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+		defer cancel()
+		r.last, r.asked = r.check(ctx), now
+	}
+	return r.last
+}
+
+// serveReady answers 200 or 503. Why the server is not ready is for the log alone.
+func (a *api) serveReady(x *exchange) {
+	if err := a.ready.ask(x.request.Context()); err != nil {
+		x.fail(&forgecroft.Error{Kind: forgecroft.KindUnavailable, Code: "not_ready", Message: "The server cannot serve right now.", Cause: err})
+		return
+	}
+	x.send(http.StatusOK, "text/plain; charset=utf-8", []byte("ready\n"))
+}
