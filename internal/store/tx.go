@@ -17,7 +17,8 @@ const maxRemembered = 10_000
 type tx struct {
 	reader
 	writer *writer
-	nested bool // other updates share the transaction: this one is undone by a savepoint
+	saves  bool // it makes a savepoint before it writes, to be undone without the others
+	saved  bool // the savepoint is there
 	wrote  bool // something is there to undo
 	over   bool
 
@@ -39,15 +40,16 @@ func (t *tx) exec(ctx context.Context, text string, args ...any) (int64, error) 
 	if err := t.usable(ctx); err != nil {
 		return 0, err
 	}
-	if t.nested && !t.wrote {
+	if t.saves && !t.saved {
 		if _, err := t.writer.conn.exec(context.Background(), "SAVEPOINT one"); err != nil {
 			return 0, t.check(err)
 		}
+		t.saved = true
 	}
-	t.wrote = true
 	t.writer.unmerged++
 	// The statement ignores ctx, as an interrupt would roll back the others' work; it takes microseconds.
 	n, err := t.writer.conn.exec(context.Background(), text, args...)
+	t.wrote = t.wrote || err == nil
 	return n, t.check(err)
 }
 
@@ -84,7 +86,7 @@ func (t *tx) end(result error) error {
 		return result
 	}
 	if result == nil {
-		if t.nested && t.wrote {
+		if t.saved {
 			t.finish("RELEASE one")
 		}
 		t.remember()
@@ -92,7 +94,7 @@ func (t *tx) end(result error) error {
 	}
 	t.changed = 0
 	switch {
-	case t.wrote && t.nested:
+	case t.saved:
 		t.finish("ROLLBACK TO one")
 		t.finish("RELEASE one")
 	case t.wrote:
@@ -101,8 +103,8 @@ func (t *tx) end(result error) error {
 	return result
 }
 
-// errUndone rolls the transaction of a single update back because that failed.
-var errUndone = errors.New("the update failed")
+// errUndone rolls the whole transaction back because an update without a savepoint failed after it had written.
+var errUndone = errors.New("an update failed after it had written")
 
 // finish runs a statement that ends the savepoint.
 func (t *tx) finish(text string) {
