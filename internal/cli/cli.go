@@ -1,0 +1,217 @@
+// Package cli is the command line: one file per group of commands. It talks to the sdk, like any other client; only the commands that keep a
+// server (server, vault with --offline) work on a data directory.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/forgecroft/forgecroft/sdk"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+// The exit codes. exec has its child's code instead, once the child runs.
+const (
+	exitOK           = 0
+	exitFailure      = 1
+	exitUsage        = 2
+	exitNotFound     = 3
+	exitConflict     = 4
+	exitDenied       = 5
+	exitInvalid      = 6
+	exitInconclusive = 7
+	exitUnreachable  = 69 // EX_UNAVAILABLE of sysexits.h
+	exitTryAgain     = 75 // EX_TEMPFAIL
+)
+
+// exitCodes documents the codes, for help.
+const exitCodes = `Exit codes:
+    0  done
+    1  failed
+    2  the command line or the input is wrong
+    3  there is no such object
+    4  the state forbids it, or somebody else changed it meanwhile
+    5  not logged in, or not allowed
+    6  credential verify: the provider refuses the credential
+    7  credential verify: the provider could not tell
+   69  the server gives no whole answer
+   75  the server cannot do it right now; try again
+exec has the code of the command it runs: 128+n if signal n ended it, 126 or 127 if it cannot be started. If the credentials cannot be had, the
+command is not started, and exec has one of the codes above.`
+
+// IO is where a command line reads, writes and looks for its environment.
+type IO struct {
+	In      *os.File
+	Out     io.Writer
+	Err     io.Writer
+	Environ []string
+}
+
+// System is the process's own.
+func System() IO { return IO{os.Stdin, os.Stdout, os.Stderr, os.Environ()} }
+
+// app is one run of the command line.
+type app struct {
+	IO
+	profile string // --profile
+	apiURL  string // --api-url
+	json    bool   // --json
+}
+
+// exitError ends the command line with a code; a nil err says nothing more.
+type exitError struct {
+	code int
+	err  error
+}
+
+// Error implements error.
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+// usage is an error of the command line.
+func usage(format string, args ...any) error {
+	return &exitError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+// Main runs a command line and returns its exit code.
+func Main(ctx context.Context, args []string, stdio IO) int {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	a := &app{IO: stdio}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(stdio.In)
+	root.SetOut(stdio.Out)
+	root.SetErr(stdio.Err)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(stdio.Err, "forgecroft: "+safe(text))
+	}
+	return codeOf(err)
+}
+
+// codeOf maps a failure to its exit code.
+func codeOf(err error) int {
+	var exit *exitError
+	var unreachable *sdk.UnreachableError
+	switch {
+	case errors.As(err, &exit):
+		return exit.code
+	case errors.As(err, &unreachable):
+		return exitUnreachable
+	case errors.Is(err, sdk.ErrNotFound):
+		return exitNotFound
+	case errors.Is(err, sdk.ErrConflict), errors.Is(err, sdk.ErrStale):
+		return exitConflict
+	case errors.Is(err, sdk.ErrUnauthenticated), errors.Is(err, sdk.ErrForbidden):
+		return exitDenied
+	case errors.Is(err, sdk.ErrUnavailable), errors.Is(err, sdk.ErrStorageFull):
+		return exitTryAgain
+	case errors.Is(err, sdk.ErrInvalid):
+		return exitUsage
+	default:
+		return exitFailure
+	}
+}
+
+// root is the whole tree of commands.
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "forgecroft",
+		Short: "Cloud credentials for Terraform, OpenTofu and Pulumi runs",
+		Long: "Forgecroft keeps cloud credentials, proves them against the provider, and hands them to terraform, tofu or pulumi runs.\n\n" +
+			"The server it talks to comes from --api-url and FORGECROFT_API_URL, or from the profile that `forgecroft login` saved;\n" +
+			"the key from FORGECROFT_API_KEY, FORGECROFT_API_KEY_FILE or the profile, never from the command line.\n\n" + exitCodes,
+		SilenceUsage: true, SilenceErrors: true,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.PersistentFlags().StringVar(&a.profile, "profile", "", "profile to use (default: the one last logged in with)")
+	root.PersistentFlags().StringVar(&a.apiURL, "api-url", "", "the server's address")
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON as the API returns it")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
+	_ = root.RegisterFlagCompletionFunc("profile", a.completeProfiles)
+	root.AddGroup(&cobra.Group{ID: "use", Title: "Use credentials:"}, &cobra.Group{ID: "keep", Title: "Keep credentials:"}, &cobra.Group{ID: "run", Title: "Run Forgecroft:"})
+	add(root, "use", a.execCommand(), a.envCommand())
+	add(root, "keep", a.credentialCommand(), a.workspaceCommand(), a.projectCommand(), a.keyCommand(), a.auditCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
+	add(root, "run", a.serverCommand(), a.vaultCommand())
+	root.AddCommand(a.versionCommand())
+	wrapArgs(root)
+	return root
+}
+
+// add puts commands into a group.
+func add(root *cobra.Command, group string, commands ...*cobra.Command) {
+	for _, c := range commands {
+		c.GroupID = group
+		root.AddCommand(c)
+	}
+}
+
+// wrapArgs makes wrong numbers of arguments usage errors, which name the command's usage.
+func wrapArgs(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usage("%w\nUsage: %s", err, cmd.UseLine())
+			}
+			return nil
+		}
+	}
+	for _, child := range c.Commands() {
+		wrapArgs(child)
+	}
+}
+
+// group makes a command that only holds others.
+func group(use, short string, aliases []string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{
+		Use: use, Short: short, Aliases: aliases, Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage("unknown command %q for %q", safe(args[0]), cmd.CommandPath())
+			}
+			return cmd.Help()
+		},
+	}
+	c.AddCommand(commands...)
+	return c
+}
+
+// getenv looks a variable up.
+func (a *app) getenv(name string) string {
+	for _, entry := range a.Environ {
+		if value, found := strings.CutPrefix(entry, name+"="); found {
+			return value
+		}
+	}
+	return ""
+}
+
+// versionCommand prints the version.
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{Use: "version", Short: "Print the version", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		if a.json {
+			return a.printJSON(map[string]string{"version": version})
+		}
+		_, err := fmt.Fprintln(a.Out, "forgecroft", version)
+		return err
+	}}
+}

@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/adrg/xdg"
+	"github.com/spf13/cobra"
+
+	"github.com/forgecroft/forgecroft/sdk"
+)
+
+// defaultAddress is where a server on this machine listens.
+const defaultAddress = "http://127.0.0.1:8300"
+
+// profiles is the file that `forgecroft login` writes, mode 0600.
+type profiles struct {
+	Current  string             `json:"current"`
+	Profiles map[string]profile `json:"profiles"` // :: name → profile
+}
+
+// profile is one server with a key.
+type profile struct {
+	URL string `json:"url"`
+	Key string `json:"key"`
+}
+
+// profilesPath is where the file lies.
+func (a *app) profilesPath() string {
+	if dir := a.getenv("XDG_CONFIG_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "forgecroft", "config.json")
+	}
+	if home := a.getenv("HOME"); filepath.IsAbs(home) {
+		return filepath.Join(home, ".config", "forgecroft", "config.json")
+	}
+	return filepath.Join(xdg.ConfigHome, "forgecroft", "config.json")
+}
+
+// loadProfiles reads the file; without one there are none.
+func (a *app) loadProfiles() (profiles, error) {
+	p := profiles{Profiles: map[string]profile{}}
+	text, err := readPrivate(a.profilesPath())
+	if errors.Is(err, fs.ErrNotExist) {
+		return p, nil
+	}
+	if err != nil {
+		return p, err
+	}
+	if json.Unmarshal(text, &p) != nil || p.Profiles == nil {
+		return p, fmt.Errorf("%s cannot be read as profiles; remove it and log in again", a.profilesPath())
+	}
+	return p, nil
+}
+
+// save writes the file, whole or not at all.
+func (a *app) saveProfiles(p profiles) error {
+	path := a.profilesPath()
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("saving the profile: %w", err)
+	}
+	text, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(filepath.Dir(path), ".config-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("saving the profile: %w", err)
+	}
+	defer os.Remove(temp.Name())
+	_, err = temp.Write(append(text, '\n'))
+	if err := errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+		return fmt.Errorf("saving the profile: %w", err)
+	}
+	return os.Rename(temp.Name(), path)
+}
+
+// readPrivate reads a file that holds a key, and refuses one that others may read.
+func readPrivate(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("%s holds an API key, but others may read it (mode %04o); run: chmod 600 %s", path, info.Mode().Perm(), path)
+	}
+	return os.ReadFile(path)
+}
+
+// client makes the client of the server and key that flags, variables and profile name.
+func (a *app) client() (*sdk.Client, error) {
+	known, err := a.loadProfiles()
+	if err != nil {
+		return nil, err
+	}
+	name := a.profile
+	if name == "" {
+		name = a.getenv("FORGECROFT_PROFILE")
+	}
+	explicit := name != ""
+	if !explicit {
+		name = known.Current
+	}
+	used, found := known.Profiles[name]
+	if explicit && !found {
+		return nil, usage("there is no profile %q; `forgecroft login --profile %s` makes it", name, name)
+	}
+	address := first(a.apiURL, a.getenv("FORGECROFT_API_URL"), used.URL, defaultAddress)
+	key, err := a.key(used, address)
+	if err != nil {
+		return nil, err
+	}
+	if key == "" {
+		return nil, &exitError{exitDenied, errors.New("not logged in: run `forgecroft login`, or set FORGECROFT_API_KEY")}
+	}
+	return sdk.New(address, key, sdk.WithUserAgent("forgecroft/"+version))
+}
+
+// key finds the API key. A profile's key goes to that profile's server only.
+func (a *app) key(used profile, address string) (string, error) {
+	if key := a.getenv("FORGECROFT_API_KEY"); key != "" {
+		return strings.TrimSpace(key), nil
+	}
+	if path := a.getenv("FORGECROFT_API_KEY_FILE"); path != "" {
+		text, err := readPrivate(path)
+		return strings.TrimSpace(string(text)), err
+	}
+	if used.URL != "" && strings.TrimSuffix(used.URL, "/") != strings.TrimSuffix(address, "/") {
+		return "", nil
+	}
+	return used.Key, nil
+}
+
+// first returns the first text that is not empty.
+func first(texts ...string) string {
+	for _, t := range texts {
+		if t != "" {
+			return t
+		}
+	}
+	return ""
+}
+
+// completeProfiles offers the names of profiles.
+func (a *app) completeProfiles(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	known, _ := a.loadProfiles()
+	var names []string
+	for name := range known.Profiles {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

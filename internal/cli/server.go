@@ -1,0 +1,99 @@
+package cli
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/server"
+)
+
+// serverFlags adds the server's settings to a command as flags.
+func serverFlags(c *cobra.Command) {
+	for _, s := range server.Settings() {
+		if s.Flag == "" {
+			continue
+		}
+		usage := fmt.Sprintf("%s [$%s]", s.Usage, s.Env)
+		c.Flags().String(s.Flag, s.Default, usage)
+		if s.Bool {
+			c.Flags().Lookup(s.Flag).NoOptDefVal = "on"
+		}
+	}
+}
+
+// serverConfig reads the settings from the flags that were given and the environment.
+func (a *app) serverConfig(c *cobra.Command) (server.Config, error) {
+	given := map[string]string{}
+	for _, s := range server.Settings() {
+		if s.Flag != "" && c.Flags().Changed(s.Flag) {
+			given[s.Flag] = c.Flags().Lookup(s.Flag).Value.String()
+		}
+	}
+	config, err := server.LoadConfig(given, a.getenv)
+	if err != nil {
+		return config, usage("%w", err)
+	}
+	config.Version = version
+	return config, nil
+}
+
+// serverCommand runs a server, and holds the commands for one that is stopped.
+func (a *app) serverCommand() *cobra.Command {
+	var login bool
+	c := &cobra.Command{
+		Use: "server", Short: "Run the server", Args: cobra.NoArgs,
+		Long: "Run the server until it is interrupted. The first start makes the data directory, the vault's key, an organization and an owner key.\n\n" +
+			"FORGECROFT_KEY holds the vault's key-encryption keys themselves, where --key-file and --key-fd do not fit; it is removed from the server's environment at once.",
+		Example: "  forgecroft server --data-dir ./data --login\n  forgecroft server --data-dir /var/lib/forgecroft --key-file /etc/forgecroft/vault.key --owner-key-file /root/owner.key",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := a.serverConfig(cmd)
+			if err != nil {
+				return err
+			}
+			if login {
+				config.SaveLogin = func(url string, key forgecroft.Secret) error {
+					return a.saveLogin(first(a.profile, "default"), profile{url, key.Reveal()})
+				}
+			}
+			return server.Run(cmd.Context(), config, a.Out, a.Err)
+		},
+	}
+	serverFlags(c)
+	c.Flags().BoolVar(&login, "login", false, "on the first start, leave the command line on this machine logged in with the owner key")
+	c.AddCommand(a.serverFsck(), a.serverRecoverOwner())
+	return c
+}
+
+func (a *app) serverFsck() *cobra.Command {
+	var repair bool
+	c := &cobra.Command{
+		Use: "fsck", Short: "Check the data of a stopped server: files, metadata against vault, every secret, every audit trail", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := a.serverConfig(cmd)
+			if err != nil {
+				return err
+			}
+			return server.Fsck(cmd.Context(), config, repair, a.Out, a.Err)
+		},
+	}
+	serverFlags(c)
+	c.Flags().BoolVar(&repair, "repair", false, "destroy vault entries that belong to nothing; without it nothing is changed")
+	return c
+}
+
+func (a *app) serverRecoverOwner() *cobra.Command {
+	c := &cobra.Command{
+		Use: "recover-owner", Short: "Make another owner key, for a stopped server whose owner keys are lost", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			config, err := a.serverConfig(cmd)
+			if err != nil {
+				return err
+			}
+			return server.RecoverOwner(cmd.Context(), config, a.Out, a.Err)
+		},
+	}
+	serverFlags(c)
+	return c
+}

@@ -1,0 +1,94 @@
+// Package envname knows which names an environment variable of a delivery may have. The server checks them when secrets are stored and again
+// when they are delivered, and the run wrapper checks them once more before it starts a process; so the list lies below both.
+package envname
+
+import (
+	"slices"
+	"strings"
+)
+
+// MaxLength is the longest name, in bytes.
+const MaxLength = 128
+
+// reserved are variables that take over the process which receives them: its loader, its shell, its interpreter, the
+// tools it starts, where it connects to, or what it logs. A credential must not set them. Names with a trailing * are prefixes.
+// Grouped by what they take over; the groups name the reason in the refusal.
+var reserved = []struct {
+	reason string
+	names  []string
+}{
+	{"it changes which code the loader or the C library runs", []string{
+		"LD_*", "DYLD_*", "GCONV_PATH", "LOCPATH", "NLSPATH", "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS", "RESOLV_HOST_CONF", "TZDIR", "MALLOC_*",
+		"GLIBC_TUNABLES", "NIS_PATH",
+	}},
+	{"it changes where programs and files are looked for", []string{
+		"PATH", "HOME", "XDG_*", "TMPDIR", "TMP", "TEMP", "USER", "LOGNAME", "SHELL", "PWD", "OLDPWD", "TERM", "TERMINFO", "TERMINFO_DIRS",
+	}},
+	{"it makes a shell run code or parse differently", []string{
+		"IFS", "CDPATH", "PS1", "PS2", "PS4", "SHELLOPTS", "BASHOPTS", "GLOBIGNORE", "BASH_ENV", "ENV", "ZDOTDIR", "PROMPT_COMMAND", "BASH_FUNC_*", "BASH_XTRACEFD",
+		"FPATH",
+	}},
+	{"it makes an interpreter run code", []string{
+		"PYTHON*", "PERL5*", "PERLLIB", "RUBYOPT", "RUBYLIB", "NODE_OPTIONS", "NODE_PATH", "NODE_EXTRA_CA_CERTS", "NODE_TLS_REJECT_UNAUTHORIZED",
+		"JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "JDK_JAVA_OPTIONS", "CLASSPATH", "LUA_INIT", "LUA_PATH", "LUA_CPATH", "PHPRC", "PHP_INI_SCAN_DIR", "DOTNET_STARTUP_HOOKS",
+	}},
+	{"it makes a tool start another program", []string{
+		"GIT_*", "SSH_ASKPASS", "SSH_AUTH_SOCK", "PAGER", "MANPAGER", "LESSOPEN", "LESSCLOSE", "EDITOR", "VISUAL", "BROWSER",
+	}},
+	{"it changes what Terraform, OpenTofu or Pulumi runs, or makes it log secrets", []string{
+		"TF_CLI_*", "TERRAFORM_CONFIG", "TF_PLUGIN_CACHE_DIR", "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE", "TF_REATTACH_PROVIDERS", "TF_DATA_DIR", "TF_WORKSPACE", "TF_ENCRYPTION",
+		"TF_LOG*", "TF_ACC*", "TF_APPEND_USER_AGENT", "TF_TEMP_LOG_PATH", "PULUMI_HOME", "PULUMI_DEBUG_*",
+	}},
+	{"it redirects traffic or weakens the trust in TLS", []string{
+		"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "FTP_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE",
+		"AWS_ENDPOINT_URL*", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+		"AWS_EC2_METADATA_SERVICE_ENDPOINT*", "CLOUDFLARE_BASE_URL", "GOOGLE_*_CUSTOM_ENDPOINT", "CLOUDSDK_*", "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "GCE_METADATA_HOST",
+	}},
+	{"it changes how Go programs run, or makes them write secrets down", []string{
+		"GODEBUG", "GOTRACEBACK", "GOMEMLIMIT", "GOGC", "GOMAXPROCS", "GOCOVERDIR", "SSLKEYLOGFILE", "OPENSSL_CONF", "OPENSSL_MODULES", "OPENSSL_ENGINES",
+	}},
+	{"it belongs to Forgecroft itself", []string{"FORGECROFT_*"}},
+}
+
+// Valid reports whether name is a name at all: [A-Za-z_][A-Za-z0-9_]* (IEEE Std 1003.1, section 3.216 "Name"), of at most [MaxLength] bytes.
+func Valid(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		letter := c == '_' || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z')
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != "" && len(name) <= MaxLength
+}
+
+// ReservedReason says why a name is reserved, compared in any case, or "" if it is not.
+func ReservedReason(name string) string {
+	upper := strings.ToUpper(name)
+	for _, group := range reserved {
+		if slices.ContainsFunc(group.names, func(pattern string) bool { return match(pattern, upper) }) {
+			return group.reason
+		}
+	}
+	return ""
+}
+
+// match matches a name with a pattern that has at most one *.
+func match(pattern, name string) bool {
+	prefix, suffix, wild := strings.Cut(pattern, "*")
+	if !wild {
+		return pattern == name
+	}
+	return len(name) >= len(prefix)+len(suffix) && strings.HasPrefix(name, prefix) && strings.HasSuffix(name, suffix)
+}
+
+// Reserved returns every reserved name or pattern with its reason, for documentation.
+func Reserved() map[string]string {
+	reasons := map[string]string{} // name or pattern → reason
+	for _, group := range reserved {
+		for _, name := range group.names {
+			reasons[name] = group.reason
+		}
+	}
+	return reasons
+}

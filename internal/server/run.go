@@ -1,0 +1,156 @@
+package server
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/forgecroft/forgecroft/internal/broker"
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/httpapi"
+)
+
+// drainTime is how long requests in flight may take to finish once the server stops.
+const drainTime = 20 * time.Second
+
+// Run serves until ctx ends, then lets requests in flight finish and closes everything. Messages for a person go to stdout, the log to stderr.
+func Run(ctx context.Context, c Config, stdout, stderr io.Writer) error {
+	harden()
+	logger := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: c.LogLevel}))
+	h, err := openHouse(ctx, c, logger)
+	if err != nil {
+		return err
+	}
+	err = h.serve(ctx, stdout)
+	return errors.Join(err, h.Close())
+}
+
+// serve prepares the instance, then listens: nobody is answered before the keys have proven right.
+func (h *house) serve(ctx context.Context, stdout io.Writer) error {
+	b, err := broker.Open(ctx, h.brokerConfig(), func(k broker.OwnerKey) error { return h.publish(stdout, k) })
+	if err != nil {
+		return err
+	}
+	h.warnAboutKeyFile()
+	keeper := broker.NewKeeper(b)
+	handler, err := httpapi.New(httpapi.Config{Broker: b, Ready: keeper.Ready, Logger: h.logger, Version: h.config.Version})
+	if err != nil {
+		return fmt.Errorf("preparing the API: %w", err)
+	}
+	listener, err := h.listen(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "Forgecroft listens on %s://%s (API reference: /docs). Stop it with Ctrl-C.\n", h.config.scheme(), listener.Addr())
+	h.logger.Info("listening", "address", listener.Addr().String(), "tls", h.config.TLSCert != "", "version", h.config.Version)
+
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	var background sync.WaitGroup
+	background.Go(func() { keeper.Run(work) })
+	err = h.answer(ctx, httpapi.Server(handler), listener)
+	stopWork()
+	background.Wait()
+	return err
+}
+
+// answer serves until ctx ends or a store fails for good.
+func (h *house) answer(ctx context.Context, server *http.Server, listener net.Listener) error {
+	server.ErrorLog = slog.NewLogLogger(h.logger.Handler(), slog.LevelDebug) // TLS handshakes of strangers are no news.
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case <-ctx.Done():
+	case err := <-failed:
+		return fmt.Errorf("serving: %w", err)
+	case err := <-h.fatal:
+		// After a failed sync nobody knows what is on the disk. Only a new start, which reads it again, does.
+		_ = server.Close()
+		return fmt.Errorf("the storage failed, so the server stops instead of guessing what it holds; start it again: %w", err)
+	}
+	h.logger.Info("stopping: requests in flight may finish")
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil {
+		_ = server.Close()
+		h.logger.Warn("some requests did not finish in time", "error", err)
+	}
+	return nil
+}
+
+// listen opens the address, with TLS 1.2 or newer if a certificate is given.
+func (h *house) listen(ctx context.Context) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", h.config.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", h.config.Listen, err)
+	}
+	if h.config.TLSCert == "" {
+		return listener, nil
+	}
+	certificate, err := tls.LoadX509KeyPair(h.config.TLSCert, h.config.TLSKey)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("loading the TLS certificate: %w", err), listener.Close())
+	}
+	return tls.NewListener(listener, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), nil
+}
+
+// warnAboutKeyFile says what every backup of the data directory would otherwise give away.
+func (h *house) warnAboutKeyFile() {
+	if h.config.KeyFile == "" && h.config.KeyFD == "" && h.config.KeyText.IsZero() {
+		h.logger.Warn("the vault's key lies beside the data it protects; move it elsewhere and point --key-file at it (docs/operations.md)", "key_file", h.config.path(keyFile))
+	}
+}
+
+// publish hands out the owner key of a first start: to the file the operator named, and otherwise once to the screen.
+func (h *house) publish(stdout io.Writer, k broker.OwnerKey) error {
+	if h.config.SaveLogin != nil {
+		if err := h.config.SaveLogin(h.config.scheme()+"://"+h.config.Listen, k.Raw); err != nil {
+			return fmt.Errorf("logging the CLI in: %w", err)
+		}
+		fmt.Fprintln(stdout, "The CLI on this machine is logged in with the owner key.")
+	}
+	if h.config.OwnerKeyFile != "" {
+		if err := writePrivate(h.config.OwnerKeyFile, k.Raw); err != nil {
+			return err
+		}
+		fmt.Fprintf(stdout, "The owner key of organization %q is in %s.\n", k.Organization.Name, h.config.OwnerKeyFile)
+		return nil
+	}
+	_, err := fmt.Fprintf(stdout, "Organization %q is ready. Its owner key, shown this once:\n\n    %s\n\n", k.Organization.Name, k.Raw.Reveal())
+	return err
+}
+
+// writePrivate writes a secret into a file of mode 0600, durably. A file that is there is replaced: it stems from a first start that was cut off.
+func writePrivate(path string, secret forgecroft.Secret) error {
+	dir := filepath.Dir(path)
+	temp, err := os.CreateTemp(dir, ".forgecroft-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	defer os.Remove(temp.Name())
+	_, err = temp.WriteString(secret.Reveal() + "\n")
+	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	if err := os.Rename(temp.Name(), path); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
+	}
+	return syncDir(dir)
+}
+
+// syncDir makes a rename in a directory durable.
+func syncDir(path string) error {
+	dir, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
