@@ -149,6 +149,9 @@ func TestWrongKey(t *testing.T) {
 			} else {
 				mustClose(t, v)
 			}
+			if _, err := os.Stat(h.vault() + "-wal"); (err == nil) != test.crashed {
+				t.Fatalf("looking at the log: %v; only a crash leaves one", err)
+			}
 			right := mustRead(t, h.key())
 			mustWrite(t, h.key(), []byte(wrong), 0o600)
 			mustRefuse(t, h, h.options(), "wrong key", keys[0].ID, wrongID, h.key())

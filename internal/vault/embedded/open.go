@@ -187,11 +187,11 @@ func start(ctx context.Context, o Options, ring *envelope.Ring) (_ *Vault, err e
 	if err := adopt(ctx, v.write, ring); err != nil {
 		return nil, fmt.Errorf("noting the keys of the vault: %w", err)
 	}
-	if v.conn, err = v.write.Conn(ctx); err != nil {
+	conn, err := v.write.Conn(ctx)
+	if err != nil {
 		return nil, fmt.Errorf("opening the vault file: %w", translate(err))
 	}
-	statements, err := prepare(ctx, v.conn)
-	if err != nil {
+	if v.statements, err = prepare(ctx, conn); err != nil {
 		return nil, err
 	}
 	if v.read, err = connect(ctx, o.Path, readerCache, readers, true); err != nil {
@@ -200,7 +200,7 @@ func start(ctx context.Context, o Options, ring *envelope.Ring) (_ *Vault, err e
 	if err := v.prepareReads(ctx); err != nil {
 		return nil, err
 	}
-	v.writer = newWriter(statements, v.alarm)
+	v.writer = newWriter(v.statements, v.alarm)
 	return v, nil
 }
 

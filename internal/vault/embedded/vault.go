@@ -29,10 +29,10 @@ type Vault struct {
 	alarm  *alarm
 	cache  *cache
 	writer *writer
-	write  *sql.DB
-	conn   *sql.Conn // the one connection of write, the writer's
+	write  *sql.DB // has one connection, which the writer works with
 	read   *sql.DB
 
+	statements                             *statements // the writer's
 	selectSealed, existsSecret, references *sql.Stmt
 
 	turn   chan struct{} // held by whoever works with the key ring as a whole
@@ -234,8 +234,8 @@ func (v *Vault) disconnect() error {
 	if v.read != nil {
 		errs = append(errs, v.read.Close())
 	}
-	if v.conn != nil {
-		errs = append(errs, v.conn.Close())
+	if v.statements != nil {
+		errs = append(errs, v.statements.close())
 	}
 	if v.write != nil {
 		errs = append(errs, v.write.Close())

@@ -82,7 +82,7 @@ type writer struct {
 	merges int  // since it was truncated
 }
 
-// prepare prepares the writer's statements.
+// prepare prepares the writer's statements. On failure it returns those that there are, to be closed.
 func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 	s := &statements{conn: conn}
 	for _, p := range []struct {
@@ -100,10 +100,21 @@ func prepare(ctx context.Context, conn *sql.Conn) (*statements, error) {
 	} {
 		var err error
 		if *p.to, err = conn.PrepareContext(ctx, p.text); err != nil {
-			return nil, fmt.Errorf("preparing a statement: %w", translate(err))
+			return s, fmt.Errorf("preparing a statement: %w", translate(err))
 		}
 	}
 	return s, nil
+}
+
+// close closes the connection. SQLite keeps the file open, and does not carry the log over, as long as a statement is left; and database/sql
+// does not close those of a [*sql.Conn].
+func (s *statements) close() error {
+	for _, statement := range []*sql.Stmt{s.begin, s.commit, s.rollback, s.insert, s.remove, s.update, s.setKey, s.dropKey} {
+		if statement != nil {
+			_ = statement.Close() // It repeats the error of the last execution, which was reported.
+		}
+	}
+	return s.conn.Close()
 }
 
 func newWriter(s *statements, a *alarm) *writer {
