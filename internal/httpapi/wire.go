@@ -25,14 +25,6 @@ func orNull(text string) *string {
 	return &text
 }
 
-// value is the text behind a pointer, or "".
-func value(text *string) string {
-	if text == nil {
-		return ""
-	}
-	return *text
-}
-
 // pageOf converts one page.
 func pageOf[Domain, Wire any](l broker.Listing[Domain], convert func(Domain) Wire) sdk.List[Wire] {
 	page := allOf(l.Items, convert)
