@@ -207,6 +207,22 @@ func readDamaged(t *testing.T, h home, refs []forgecroft.Reference) (failures in
 	return failures
 }
 
+// TestTamperedCanary refuses a file whose note of a key does not fit the key.
+func TestTamperedCanary(t *testing.T) {
+	for name, statement := range map[string]string{
+		"changed": `UPDATE ring_key SET canary = zeroblob(32)`,
+		"emptied": `UPDATE ring_key SET canary = x''`,
+		"gone":    `DELETE FROM ring_key`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHome(t)
+			mustClose(t, mustOpen(t, h.options()))
+			tamper(t, h, statement)
+			mustRefuse(t, h, h.options(), "damaged")
+		})
+	}
+}
+
 func TestMissingVault(t *testing.T) {
 	h := newHome(t)
 	o := h.options()

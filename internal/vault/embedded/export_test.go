@@ -12,3 +12,24 @@ func (v *Vault) SetMaxPages(ctx context.Context, pages int64) error {
 		return nil, s.conn.QueryRowContext(context.Background(), fmt.Sprintf("PRAGMA max_page_count = %d", pages)).Scan(&now)
 	}})
 }
+
+// Hold keeps the writer busy until the returned function is called.
+func (v *Vault) Hold(ctx context.Context) (release func()) {
+	held, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		_ = v.writer.do(ctx, &change{apply: func(*statements) (refusal, failure error) {
+			close(held)
+			<-over
+			return nil, nil
+		}})
+	}()
+	<-held
+	return func() { close(over) }
+}
+
+// Waiting is how many changes wait for the writer.
+func (v *Vault) Waiting() int {
+	v.writer.mu.Lock()
+	defer v.writer.mu.Unlock()
+	return len(v.writer.waiting)
+}
