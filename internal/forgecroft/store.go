@@ -27,7 +27,8 @@ type Store interface {
 	Update(ctx context.Context, fn func(tx Tx) error) error
 
 	// DeliveryPlan returns a workspace with its attached configs in order, source configs included, as one consistent state. It is
-	// the hot path: implementations may answer from memory as long as no change that was acknowledged before the call is missed.
+	// the hot path: implementations may answer from memory as long as no change that was acknowledged before the call is missed. Only
+	// results of verifications and times of deliveries may be older, and configs carry no WorkspaceIDs.
 	// The result is shared: callers must not change it.
 	DeliveryPlan(ctx context.Context, organizationID, workspaceID string) (*DeliveryPlan, error)
 
@@ -135,6 +136,7 @@ type BoundReference struct {
 // CredentialConfigWriter writes credential configs. Revisions as in [ProjectWriter].
 type CredentialConfigWriter interface {
 	CreateCredentialConfig(ctx context.Context, c CredentialConfig) error
+	// UpdateCredentialConfig leaves alone what RecordVerification and TouchDelivered write.
 	UpdateCredentialConfig(ctx context.Context, c CredentialConfig) error
 	DeleteCredentialConfig(ctx context.Context, organizationID, id string) error // its version records too
 	AddSecretVersion(ctx context.Context, v SecretVersion) error

@@ -192,3 +192,36 @@ func BenchmarkDeliveryPlan(b *testing.B) {
 		})
 	})
 }
+
+// BenchmarkFirstPage shows that a page costs the same however long the list is.
+func BenchmarkFirstPage(b *testing.B) {
+	for _, rows := range []int{1_000, 100_000} {
+		s, p := seeded(b)
+		for first := 0; first < rows; first += 1000 {
+			update(b, s, func(ctx context.Context, tx forgecroft.Tx) error {
+				for n := range 1000 {
+					c := newConfig(fmt.Sprint("c", first+n))
+					if n%1000 == 0 {
+						c.ProjectID = p.ID
+					}
+					if err := tx.CreateCredentialConfig(ctx, c); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		filters := map[string]forgecroft.CredentialConfigFilter{
+			"all": {}, "visible": {VisibleTo: p.ID}, "project": {ProjectID: p.ID}, "query": {Query: "C"},
+		}
+		for name, filter := range filters {
+			b.Run(fmt.Sprint(name, " of ", rows), func(b *testing.B) {
+				for range b.N {
+					if _, err := s.CredentialConfigs(b.Context(), org, filter, forgecroft.Page{Limit: 50}); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}

@@ -93,7 +93,10 @@ func (c *conn) prepare(ctx context.Context, text string) (*statement, error) {
 	if len(c.statements) >= maxStatements {
 		c.closeStatements()
 	}
-	rewritten, order := c.dialect.positional(text)
+	rewritten, order := text, []int(nil)
+	if c.dialect.positional != nil {
+		rewritten, order = c.dialect.positional(text)
+	}
 	s, err := c.raw.(driver.ConnPrepareContext).PrepareContext(ctx, rewritten)
 	if err != nil {
 		return nil, fmt.Errorf("preparing a statement: %w", c.fault(err))

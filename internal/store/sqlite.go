@@ -20,12 +20,12 @@ import (
 const oldestSQLite = 3_051_003
 
 // sqliteReaders is how many connections read. Each keeps a page cache.
-const sqliteReaders = 4
+const sqliteReaders = 3
 
-// The page caches, in KiB.
+// The page caches, in KiB. They take twice of that in memory, because the allocator of the driver rounds a page with its header up to 8 KiB.
 const (
-	writerCache = 4096
-	readerCache = 2048
+	writerCache = 2048
+	readerCache = 1024
 )
 
 // pragma is a setting of every connection. They stand in the DSN, because one that is executed holds for one connection only, and are read
