@@ -16,7 +16,9 @@ type input = map[string]any
 func TestCheck(t *testing.T) {
 	const temporary = "ASIAIOSFODNN7EXAMPLE"
 	types := credtype.Registry(credtype.Config{})
-	keys := func(more input) input { return with(input{"access_key_id": keyID, "secret_access_key": secretKey}, more) }
+	keys := func(more input) input {
+		return with(input{"access_key_id": keyID, "secret_access_key": secretKey}, more)
+	}
 	role := func(more input) input { return with(input{"role_arn": roleARN}, more) }
 	tests := []struct {
 		name  string
