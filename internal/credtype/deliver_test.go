@@ -80,7 +80,7 @@ func checkForetold(t *testing.T, ct forgecroft.CredentialType, r forgecroft.Reso
 func TestDeliverGoogleToken(t *testing.T) {
 	w := newWorld(t, nil)
 	ct := mustType(t, w.types, "gcp_service_account")
-	r := mustStore(t, ct, input{"service_account_key": w.gcpKey, "project": "other-project"})
+	r := mustStore(t, ct, input{"service_account_key": w.gcpKey(t), "project": "other-project"})
 	c, err := ct.Deliver(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
@@ -99,7 +99,7 @@ func TestDeliverGoogleToken(t *testing.T) {
 func TestDeliverGoogleKey(t *testing.T) {
 	w := newWorld(t, nil)
 	ct := mustType(t, w.types, "gcp_service_account")
-	r := mustStore(t, ct, input{"service_account_key": w.gcpKey, "delivery": "key"})
+	r := mustStore(t, ct, input{"service_account_key": w.gcpKey(t), "delivery": "key"})
 	c, err := ct.Deliver(t.Context(), r)
 	if err != nil {
 		t.Fatal(err)
@@ -192,7 +192,7 @@ func TestDeliverFailures(t *testing.T) {
 			ct := mustType(t, w.types, tt.typ)
 			fields := input{"role_arn": roleARN}
 			if tt.typ == "gcp_service_account" {
-				fields = input{"service_account_key": w.gcpKey}
+				fields = input{"service_account_key": w.gcpKey(t)}
 			}
 			r := mustStore(t, ct, fields)
 			r.Source = userSource()

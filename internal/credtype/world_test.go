@@ -43,7 +43,6 @@ type world struct {
 	aws        *fakeaws.Server
 	gcp        *fakegcp.Server
 	cloudflare *fakecloudflare.Server
-	gcpKey     string // the key file of ci@demo-project
 }
 
 // newWorld starts the fakes. change adjusts the configuration of the types before they are made.
@@ -54,11 +53,6 @@ func newWorld(t *testing.T, change func(*credtype.Config)) *world {
 	w.aws.AddRole(fakeaws.Role{ARN: roleARN, Trusted: []string{account}, ExternalID: externalID, MaxSession: 12 * time.Hour})
 	w.cloudflare.AddToken(fakecloudflare.Token{Value: cfUser, ID: cfTokenID})
 	w.cloudflare.AddToken(fakecloudflare.Token{Value: cfOwned, ID: cfTokenID, AccountID: cfAccount})
-	key, err := w.gcp.CreateAccount("ci", "demo-project")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.gcpKey = string(key)
 	noSleep := func(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 	c := credtype.Config{
 		AWS:              aws.New(aws.Config{Endpoint: serve(t, w.aws, ""), Now: start, Sleep: noSleep}),
@@ -71,6 +65,16 @@ func newWorld(t *testing.T, change func(*credtype.Config)) *world {
 	}
 	w.types = credtype.Registry(c)
 	return w
+}
+
+// gcpKey makes the account ci of demo-project, and returns its key file. Making keys is slow, so only tests that need one do.
+func (w *world) gcpKey(t *testing.T) string {
+	t.Helper()
+	key, err := w.gcp.CreateAccount("ci", "demo-project")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(key)
 }
 
 func serve(t *testing.T, handler http.Handler, path string) *url.URL {
@@ -139,4 +143,14 @@ func userSource() *forgecroft.Contribution {
 	return &forgecroft.Contribution{Variables: []forgecroft.Variable{
 		{Name: "AWS_ACCESS_KEY_ID", Value: forgecroft.NewSecret(keyID)}, {Name: "AWS_SECRET_ACCESS_KEY", Value: forgecroft.NewSecret(secretKey)},
 	}}
+}
+
+// failAfter passes n calls on to a fake, then calls fail before each further one.
+func failAfter(n int, fail func(), next func() *fakeaws.Server) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		if n--; n < 0 {
+			fail()
+		}
+		next().ServeHTTP(rw, r)
+	})
 }
