@@ -12,6 +12,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -94,7 +95,7 @@ func (a *api) refuse(r *http.Request) error {
 		return forgecroft.Errorf(forgecroft.KindForbidden, "cross_origin", "Another site's page may not call this API.")
 	}
 	// The mux would redirect to the cleaned path. An API answers such a path like any other that does not exist.
-	if p := r.URL.Path; p != "/" && path.Clean(p) != p {
+	if p := r.URL.Path; !strings.HasPrefix(p, "/") || (p != "/" && path.Clean(p) != p) {
 		return forgecroft.Errorf(forgecroft.KindNotFound, "no_such_path", "There is no such path. The API's reference is at /docs.")
 	}
 	return nil
@@ -164,13 +165,14 @@ func (x *exchange) fail(err error) {
 		x.err = err
 	}
 	h := x.Header()
-	switch {
-	case p.Status == http.StatusUnauthorized:
+	switch p.Status {
+	case http.StatusUnauthorized:
 		h["Www-Authenticate"] = []string{"Bearer"}
-	case p.Status == http.StatusServiceUnavailable:
+		x.leaveBody()
+	case http.StatusRequestEntityTooLarge:
+		x.leaveBody()
+	case http.StatusServiceUnavailable:
 		h["Retry-After"] = []string{retryAfter(err)}
-	case p.Status == http.StatusRequestEntityTooLarge:
-		h["Connection"] = []string{"close"} // What is left of the body is not worth reading.
 	}
 	p.RequestID = x.id
 	text, encodeErr := encode(p)
@@ -179,6 +181,13 @@ func (x *exchange) fail(err error) {
 		p.Status, x.err = http.StatusInternalServerError, encodeErr
 	}
 	x.send(p.Status, "application/problem+json", text)
+}
+
+// leaveBody gives the connection up instead of reading what is left of a body that nobody wants: net/http would wait for it before it answers.
+func (x *exchange) leaveBody() {
+	if x.request.ContentLength != 0 {
+		x.Header()["Connection"] = []string{"close"}
+	}
 }
 
 // finish counts and logs, after it has answered for a handler that panicked. The stack goes to the log, where arguments are addresses; the panic's value
