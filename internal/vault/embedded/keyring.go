@@ -3,7 +3,6 @@ package embedded
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"fmt"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
@@ -65,14 +64,14 @@ func (v *Vault) Rotate(ctx context.Context) (string, error) {
 	if err := v.keys.save(next); err != nil {
 		return "", fmt.Errorf("writing the new key to %s: %w", v.keys, keySourceFailure(err))
 	}
-	if err := v.noteKey(ctx, next, next.Primary(), func() { v.ring.Replace(next) }); err != nil {
+	if err := v.notePrimary(ctx, next); err != nil {
 		return "", fmt.Errorf("noting the new key: %w", err)
 	}
 	return next.Primary(), nil
 }
 
-// RemoveKey implements [forgecroft.KeyRing]. The file forgets the key before the source does: the file refuses as long as anything needs the key, and
-// after a crash in between the key is back as if nothing had happened.
+// RemoveKey implements [forgecroft.KeyRing]. The file forgets the key before the source does: the file refuses as long as anything needs the key. After
+// a crash or a failure in between the key is still in the ring, and the next start, or removal, goes on from there.
 func (v *Vault) RemoveKey(ctx context.Context, id string) error {
 	if err := v.ready(ctx); err != nil {
 		return err
@@ -95,8 +94,7 @@ func (v *Vault) RemoveKey(ctx context.Context, id string) error {
 		return err
 	}
 	if err := v.keys.save(next); err != nil {
-		back := v.noteKey(ctx, v.ring, id, nil)
-		return errors.Join(fmt.Errorf("taking the key out of %s: %w", v.keys, keySourceFailure(err)), back)
+		return fmt.Errorf("taking the key out of %s: %w", v.keys, keySourceFailure(err))
 	}
 	v.ring.Replace(next)
 	return nil
@@ -113,9 +111,11 @@ func (v *Vault) ready(ctx context.Context) error {
 	return v.takeTurn(ctx)
 }
 
-// noteKey stores the canary of a key. Once begun it ignores the end of ctx, because nobody must be in doubt about what was stored.
-func (v *Vault) noteKey(ctx context.Context, ring *envelope.Ring, id string, committed func()) error {
-	canary, err := ring.Canary(id)
+// notePrimary stores the canary of a ring's primary key, and then lets everybody use the ring. Once begun it ignores the end of ctx, because
+// nobody must be in doubt about what was stored.
+func (v *Vault) notePrimary(ctx context.Context, next *envelope.Ring) error {
+	id := next.Primary()
+	canary, err := next.Canary(id)
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (v *Vault) noteKey(ctx context.Context, ring *envelope.Ring, id string, com
 			_, err := s.exec(s.setKey, id, canary)
 			return nil, err
 		},
-		committed: committed,
+		committed: func() { v.ring.Replace(next) },
 	})
 }
 

@@ -43,7 +43,7 @@ const (
 	sqlCountOutdated = `SELECT count(*) FROM secret WHERE key_id IN (SELECT id FROM ring_key WHERE id <> ?)`
 	sqlCountOfKey    = `SELECT count(*) FROM secret WHERE key_id = ?`
 	sqlRingKeys      = `SELECT id, canary, EXISTS (SELECT 1 FROM secret WHERE key_id = ring_key.id) FROM ring_key ORDER BY id`
-	sqlInsertKey     = `INSERT INTO ring_key (id, canary) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET canary = excluded.canary`
+	sqlInsertKey     = `INSERT INTO ring_key (id, canary) VALUES (?, ?)`
 	sqlDeleteKey     = `DELETE FROM ring_key WHERE id = ? AND NOT EXISTS (SELECT 1 FROM secret WHERE key_id = ring_key.id)`
 	sqlHeaders       = `SELECT reference, key_id, substr(sealed, 1, 128) FROM secret ORDER BY id`
 )
