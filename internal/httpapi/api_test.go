@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	fakeaws "github.com/forgecroft/forgecroft/internal/fake/aws"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 	"github.com/forgecroft/forgecroft/internal/httpapi"
 	"github.com/forgecroft/forgecroft/internal/servertest"
@@ -38,6 +39,7 @@ func members(t *testing.T, r servertest.Reply) map[string]any {
 
 // TestSeedStory walks through the seed from the first call to the last.
 func TestSeedStory(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	call := func(method, path, body string) servertest.Reply { return s.MustCall(t, s.OwnerKey, method, path, body) }
 	project := decode[sdk.Project](t, call("POST", "/projects", `{"name":"network"}`), 201)
@@ -67,6 +69,16 @@ func TestSeedStory(t *testing.T) {
 		t.Errorf("a failed verification has an identity: %v", failed)
 	}
 
+	s.AWS.AddUser(fakeaws.User{AccessKeyID: "AKIAI44QH8DHBEXAMPLE", SecretAccessKey: secret, Account: "123456789012", Name: "deploy"})
+	call("POST", path+"/secrets", `{"data":{"access_key_id":"AKIAI44QH8DHBEXAMPLE","secret_access_key":"`+secret+`"}}`)
+	worked := members(t, call("POST", path+"/verify", ""))
+	if worked["valid"] != true || worked["identity"] != "arn:aws:iam::123456789012:user/deploy" || worked["secret_version"] != 2.0 {
+		t.Errorf("a good key: got %v", worked)
+	}
+	if _, has := worked["error"]; has {
+		t.Errorf("a good verification has an error: %v", worked)
+	}
+
 	workspace := decode[sdk.Workspace](t, call("POST", "/workspaces", `{"name":"prod","project_id":"`+project.ID+`"}`), 201)
 	attached := decode[sdk.Workspace](t, call("PATCH", "/workspaces/"+workspace.ID, `{"credential_config_ids":["`+config.ID+`"]}`), 200)
 	if diff := cmp.Diff([]string{config.ID}, attached.CredentialConfigIDs); diff != "" {
@@ -85,7 +97,7 @@ func TestSeedStory(t *testing.T) {
 }
 
 // environment makes a workspace with one generic_env credential.
-func environment(t *testing.T, s *servertest.Server, data map[string]string) sdk.Workspace {
+func environment(t testing.TB, s *servertest.Server, data map[string]string) sdk.Workspace {
 	t.Helper()
 	ctx := t.Context()
 	must := func(err error) {
@@ -110,6 +122,7 @@ func environment(t *testing.T, s *servertest.Server, data map[string]string) sdk
 }
 
 func TestDelivery(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	values := map[string]string{"TOKEN_EXAMPLE": "a\nb\r\n\"$(id)\" 'é' \u2028<&>", "ALPHA": " "}
 	w := environment(t, s, values)
@@ -144,6 +157,7 @@ func TestDelivery(t *testing.T) {
 }
 
 func TestIfMatch(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	p, err := s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "a"})
 	if err != nil {
@@ -169,6 +183,7 @@ func TestIfMatch(t *testing.T) {
 }
 
 func TestIdempotencyKey(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	post := func(body, key string) servertest.Reply {
 		return s.MustCall(t, s.OwnerKey, "POST", "/projects", body, "Idempotency-Key", key)
@@ -185,6 +200,7 @@ func TestIdempotencyKey(t *testing.T) {
 }
 
 func TestQueries(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	for query, want := range map[string]string{
 		"limit=0": "limit out_of_range", "limit=201": "limit out_of_range", "limit=-1": "limit out_of_range", "limit=1e2": "limit out_of_range", "limit=05": "limit out_of_range",
@@ -202,6 +218,7 @@ func TestQueries(t *testing.T) {
 }
 
 func TestPaging(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	want := []string{}
 	for i := range 5 {
@@ -237,6 +254,7 @@ func TestPaging(t *testing.T) {
 // TestEveryRoleAtEveryRoute checks that the table's permission is what the broker asks for: a role without it is refused before its input is looked at, and
 // that is recorded; a role with it is not.
 func TestEveryRoleAtEveryRoute(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	for _, role := range forgecroft.Roles() {
 		key, err := s.Owner.CreateAPIKey(t.Context(), sdk.CreateAPIKey{Name: "of " + string(role), Role: string(role)})
@@ -276,6 +294,7 @@ func TestEveryRoleAtEveryRoute(t *testing.T) {
 
 // TestNoProblemRepeatsAValue puts a canary into every string that a request has.
 func TestNoProblemRepeatsAValue(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	w := environment(t, s, map[string]string{"A": "x"})
 	config := w.CredentialConfigIDs[0]
@@ -303,6 +322,7 @@ func TestNoProblemRepeatsAValue(t *testing.T) {
 }
 
 func TestAPIKeysAreShownOnce(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	created := decode[sdk.CreatedAPIKey](t, s.MustCall(t, s.OwnerKey, "POST", "/api-keys", `{"name":"ci","role":"reader"}`), 201)
 	if who := decode[sdk.Whoami](t, s.MustCall(t, created.Key, "GET", "/whoami", ""), 200); who.APIKey.ID != created.ID || who.Role != "reader" || who.Scope.Kind != "organization" {
@@ -319,6 +339,7 @@ func TestAPIKeysAreShownOnce(t *testing.T) {
 
 // TestClientSeesTheSameErrors checks that the client's sentinels hold across the wire.
 func TestClientSeesTheSameErrors(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	_, notFound := s.Owner.Project(t.Context(), absentID)
 	_, invalid := s.Owner.CreateProject(t.Context(), sdk.CreateProject{})
@@ -331,6 +352,7 @@ func TestClientSeesTheSameErrors(t *testing.T) {
 }
 
 func TestVaultKeysAuditAndTypes(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	environment(t, s, map[string]string{"A": "x"})
 	call := func(method, path string) servertest.Reply { return s.MustCall(t, s.OwnerKey, method, path, "") }

@@ -49,6 +49,7 @@ func wantProblem(t *testing.T, r servertest.Reply, status int, code string) sdk.
 func at(path, id string) string { return strings.ReplaceAll(path, "{id}", id) }
 
 func TestPublicSurface(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	for path, contentType := range map[string]string{
 		"/healthz": "text/plain; charset=utf-8", "/readyz": "text/plain; charset=utf-8", "/openapi.json": "application/openapi+json",
@@ -71,6 +72,7 @@ func TestPublicSurface(t *testing.T) {
 }
 
 func TestDocsPageNeedsNothingFromOutside(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	r := s.MustCall(t, "", "GET", "/docs", "")
 	for _, foreign := range []string{"<script", "http://", "https://", "//cdn", "@import", "url("} {
@@ -90,6 +92,7 @@ func TestDocsPageNeedsNothingFromOutside(t *testing.T) {
 
 // TestEveryWrongKeyIsTheSame compares answers byte for byte but for request id and date (AUTH-5).
 func TestEveryWrongKeyIsTheSame(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	ctx := t.Context()
 	revoked, err := s.Owner.CreateAPIKey(ctx, sdk.CreateAPIKey{Name: "revoked", Role: "admin"})
@@ -125,6 +128,7 @@ func TestEveryWrongKeyIsTheSame(t *testing.T) {
 }
 
 func TestKeysInURLs(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	for _, query := range []string{
 		"api_key=" + canary, "access_token=x", "key=x", "Token=x", "q=" + s.OwnerKey, "q=%66c_live_x", s.OwnerKey, "a=1&b=%;" + s.OwnerKey,
@@ -138,6 +142,7 @@ func TestKeysInURLs(t *testing.T) {
 }
 
 func TestMethods(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	for _, method := range []string{"HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "get", "PROPFIND"} {
 		r := s.MustCall(t, s.OwnerKey, method, "/projects", "", "X-HTTP-Method-Override", "GET", "X-Method-Override", "GET")
@@ -151,6 +156,7 @@ func TestMethods(t *testing.T) {
 }
 
 func TestBrowsersOfOtherSites(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	for _, header := range [][2]string{{"Sec-Fetch-Site", "cross-site"}, {"Sec-Fetch-Site", "same-site"}, {"Origin", "https://evil.example"}} {
 		wantProblem(t, s.MustCall(t, s.OwnerKey, "POST", "/projects", `{"name":"a"}`, header[0], header[1]), 403, "cross_origin")
@@ -162,6 +168,7 @@ func TestBrowsersOfOtherSites(t *testing.T) {
 }
 
 func TestBodyHeaders(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	const body = `{"name":"a"}`
 	for name, c := range map[string]struct {
@@ -218,6 +225,7 @@ func raw(t *testing.T, s *servertest.Server, text string) (status int, body stri
 }
 
 func TestRawRequests(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	key := "Authorization: Bearer " + s.OwnerKey + "\r\n"
 	for name, c := range map[string]struct {
@@ -251,6 +259,7 @@ func TestRawRequests(t *testing.T) {
 
 // TestAbsentIsAbsent compares the answers for ids that are absent, malformed or hostile (TEN-3).
 func TestAbsentIsAbsent(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	for _, route := range httpapi.Routes() {
 		if !strings.Contains(route.Path, "{id}") || strings.HasPrefix(route.Path, "/vault") {
@@ -272,6 +281,7 @@ func TestAbsentIsAbsent(t *testing.T) {
 }
 
 func TestRequestIDs(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	for sent, kept := range map[string]bool{"abc-1.2_3": true, strings.Repeat("a", 64): true, strings.Repeat("a", 65): false, "a b": false, "<x>": false, "": false} {
 		got := s.MustCall(t, "", "GET", "/healthz", "", "X-Request-Id", sent).Header.Get("X-Request-Id")
@@ -282,6 +292,7 @@ func TestRequestIDs(t *testing.T) {
 }
 
 func TestMetrics(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	project, err := s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: canary})
 	if err != nil {
@@ -306,6 +317,10 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("the metrics lack %q", want)
 		}
 	}
+	again := s.MustCall(t, s.OwnerKey, "GET", "/metrics", "")
+	if want := `forgecroft_http_requests_total{operation="metrics",status="200"} 1`; !strings.Contains(again.Body, want) {
+		t.Errorf("the metrics lack %q", want)
+	}
 	if strings.Contains(r.Body, canary) || strings.Contains(r.Body, project.ID) {
 		t.Error("the metrics hold what a client wrote")
 	}
@@ -313,6 +328,7 @@ func TestMetrics(t *testing.T) {
 
 // TestLogIsOneHarmlessLineEach checks that every request leaves one JSON line without anything that the client wrote.
 func TestLogIsOneHarmlessLineEach(t *testing.T) {
+	t.Parallel()
 	s := servertest.MustStart(t, nil)
 	before := strings.Count(s.Log.String(), `"msg":"request"`)
 	s.MustCall(t, s.OwnerKey, "GET", "/projects/"+canary+"?q="+canary, "", "User-Agent", canary, "X-Request-Id", canary+"\u2028")

@@ -107,6 +107,14 @@ func (x *exchange) WriteHeader(status int) {
 	x.ResponseWriter.WriteHeader(status)
 }
 
+// Write implements [http.ResponseWriter]; as in net/http, whoever writes first means 200.
+func (x *exchange) Write(text []byte) (int, error) {
+	if x.status == 0 {
+		x.status = http.StatusOK
+	}
+	return x.ResponseWriter.Write(text)
+}
+
 // send writes a whole answer at once: nothing goes out before everything is known.
 func (x *exchange) send(status int, contentType string, body []byte) {
 	h := x.Header()
@@ -194,9 +202,6 @@ func (x *exchange) leaveBody() {
 // does only if it is the runtime's own, because any other may hold input.
 func (a *api) finish(x *exchange) {
 	if p := recover(); p != nil {
-		if p == http.ErrAbortHandler { //nolint:errorlint // net/http documents the comparison.
-			panic(p)
-		}
 		attrs := []slog.Attr{slog.String("request_id", x.id), slog.String("route", x.route), slog.String("stack", string(debug.Stack()))}
 		if err, ok := p.(runtime.Error); ok {
 			attrs = append(attrs, slog.String("panic", err.Error()))

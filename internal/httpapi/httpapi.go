@@ -76,10 +76,7 @@ func New(c Config) (http.Handler, error) {
 	if err := compile(operations, document); err != nil {
 		return nil, err
 	}
-	pages, err := a.pages(operations, document, c.Registry)
-	if err != nil {
-		return nil, err
-	}
+	pages := a.pages(operations, document, c.Registry)
 	a.metrics = newMetrics(c.Registry, operations, pages)
 	a.route(operations, pages)
 	return a, nil

@@ -28,33 +28,30 @@ type page struct {
 
 // pages lists them. The metrics count what every organization does, so they take an API key whose scope is a whole organization; Prometheus sends
 // one as authorization credentials. Make a reader key for it.
-func (a *api) pages(operations []*operation, document *huma.OpenAPI, registry *prometheus.Registry) ([]page, error) {
-	asJSON, err := json.MarshalIndent(document, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("writing the OpenAPI document: %w", err)
-	}
-	asYAML, err := document.YAML()
-	if err != nil {
-		return nil, fmt.Errorf("writing the OpenAPI document: %w", err)
-	}
-	reference, err := newReference(operations, document).page()
-	if err != nil {
-		return nil, fmt.Errorf("rendering the reference: %w", err)
-	}
+func (a *api) pages(operations []*operation, document *huma.OpenAPI, registry *prometheus.Registry) []page {
 	metrics := exposition(registry)
+	asJSON := func() ([]byte, error) { return json.MarshalIndent(document, "", "  ") }
 	return []page{
 		{id: "healthz", path: "/healthz", quiet: true, serve: func(x *exchange) { x.send(http.StatusOK, "text/plain; charset=utf-8", []byte("ok\n")) }},
 		{id: "readyz", path: "/readyz", quiet: true, serve: a.serveReady},
-		{id: "openapi.json", path: "/openapi.json", serve: fixed("application/openapi+json", asJSON)},
-		{id: "openapi.yaml", path: "/openapi.yaml", serve: fixed("application/openapi+yaml", asYAML)},
-		{id: "docs", path: "/docs", serve: reference.serve},
+		{id: "openapi.json", path: "/openapi.json", serve: once("application/openapi+json", asJSON)},
+		{id: "openapi.yaml", path: "/openapi.yaml", serve: once("application/openapi+yaml", document.YAML)},
+		{id: "docs", path: "/docs", serve: newReference(operations, document).serve()},
 		{id: "metrics", path: "/metrics", quiet: true, permission: forgecroft.PermRead, serve: func(x *exchange) { metrics.ServeHTTP(x, x.request) }},
-	}, nil
+	}
 }
 
-// fixed serves a text that never changes.
-func fixed(contentType string, text []byte) func(*exchange) {
-	return func(x *exchange) { x.send(http.StatusOK, contentType, text) }
+// once serves a text that never changes. It is written when it is first asked for: a start need not wait for it.
+func once(contentType string, write func() ([]byte, error)) func(*exchange) {
+	written := sync.OnceValues(write)
+	return func(x *exchange) {
+		text, err := written()
+		if err != nil {
+			x.fail(fmt.Errorf("writing a page: %w", err))
+			return
+		}
+		x.send(http.StatusOK, contentType, text)
+	}
 }
 
 // servePage answers a request for a page. The permission is checked here: the broker knows nothing of pages.

@@ -209,14 +209,20 @@ func baseName(ref string) string { return ref[strings.LastIndexByte(ref, '/')+1:
 // anchor makes an anchor of a title.
 func anchor(title string) string { return strings.ReplaceAll(strings.ToLower(title), " ", "-") }
 
-// referencePage is the rendered page with its content security policy.
-type referencePage struct {
-	text   []byte
-	policy string
+// serve serves the reference as a page. It needs no script, and its policy allows its own style sheet alone.
+func (r reference) serve() func(*exchange) {
+	sum := sha256.Sum256([]byte(styleSheet))
+	policy := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+	page := once("text/html; charset=utf-8", r.html)
+	return func(x *exchange) {
+		x.Header().Set("Content-Security-Policy", policy)
+		x.Header().Set("Referrer-Policy", "no-referrer")
+		page(x)
+	}
 }
 
-// page renders the reference as HTML. It needs no script, and the policy allows its own style sheet alone.
-func (r reference) page() (*referencePage, error) {
+// html renders the reference as HTML.
+func (r reference) html() ([]byte, error) {
 	t, err := template.New("reference").Parse(htmlTemplate)
 	if err != nil {
 		return nil, err
@@ -226,19 +232,7 @@ func (r reference) page() (*referencePage, error) {
 		reference
 		Style template.CSS
 	}{r, template.CSS(styleSheet)})
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256([]byte(styleSheet))
-	policy := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-	return &referencePage{out.Bytes(), policy}, nil
-}
-
-// serve answers with the page.
-func (p *referencePage) serve(x *exchange) {
-	x.Header().Set("Content-Security-Policy", p.policy)
-	x.Header().Set("Referrer-Policy", "no-referrer")
-	x.send(http.StatusOK, "text/html; charset=utf-8", p.text)
+	return out.Bytes(), err
 }
 
 // markdown renders the reference as docs/api.md.
