@@ -108,7 +108,14 @@ func (op *operation) success(registry huma.Registry) *huma.Response {
 	if op.output == nil {
 		return r
 	}
-	r.Content = map[string]*huma.MediaType{"application/json": {Schema: registry.Schema(op.output, true, "")}}
+	content := &huma.MediaType{Schema: registry.Schema(op.output, true, "")}
+	for i, answer := range op.answers {
+		if content.Examples == nil {
+			content.Examples = map[string]*huma.Example{}
+		}
+		content.Examples[fmt.Sprintf("example%d", i+1)] = &huma.Example{Value: json.RawMessage(answer)}
+	}
+	r.Content = map[string]*huma.MediaType{"application/json": content}
 	if _, has := revision(reflect.Zero(op.output).Interface()); has {
 		r.Headers["ETag"] = textHeader("The revision, for If-Match.")
 	}

@@ -49,19 +49,19 @@ func DescribeWithout(id string) error {
 	return err
 }
 
-// DecodeBody decodes a body as the operation of that id does.
-func DecodeBody(id string, text []byte, into any) error {
+// Decoder returns what decodes the bodies of the operation of that id.
+func Decoder(id string) func(text []byte, into any) error {
 	operations := (&api{}).operations()
 	document, err := describe(operations)
 	if err != nil {
-		return err
+		panic(err)
 	}
 	if err := compile(operations, document); err != nil {
-		return err
+		panic(err)
 	}
 	for _, op := range operations {
 		if op.id == id {
-			return decodeJSON(text, op.rules, into)
+			return func(text []byte, into any) error { return decodeJSON(text, op.rules, into) }
 		}
 	}
 	panic("no such operation: " + id)

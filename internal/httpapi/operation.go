@@ -19,8 +19,9 @@ type operation struct {
 	permission  forgecroft.Permission
 	summary     string
 	description string
-	example     string // a body, as JSON
-	status      int    // of success
+	example     string   // a body, as JSON
+	answers     []string // examples of the answer, as JSON
+	status      int      // of success
 	query       []parameter
 	creates     bool // takes Idempotency-Key
 	revises     bool // takes If-Match

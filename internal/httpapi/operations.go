@@ -106,6 +106,10 @@ func (a *api) credentialOperations() []operation {
 			summary: "Verify stored credentials with the provider",
 			description: "Calls the provider's API. A failed verification is 200 with valid: false, not an error status; if no secrets are stored it is 422. " +
 				"There are three outcomes: valid; invalid (conclusive, with the provider's code in error); and could not tell (conclusive: false), which leaves the last conclusive result alone.",
+			answers: []string{
+				`{"valid": true, "identity": "arn:aws:iam::123456789012:user/deploy", "conclusive": true, "checked_at": "2026-01-31T12:00:00Z", "secret_version": 1}`,
+				`{"valid": false, "error": "InvalidClientTokenId", "detail": "AWS does not know this access key.", "conclusive": true, "checked_at": "2026-01-31T12:00:00Z", "secret_version": 1}`,
+			},
 			handler: gives(a.verify),
 		},
 		{
@@ -165,6 +169,10 @@ func (a *api) workspaceOperations() []operation {
 			description: "The variables and files of all attached credentials, resolved now. The audit record is durable before the first byte leaves. One credential that fails to resolve fails the whole delivery (422, or 503 if trying again may help), naming it. " +
 				"Forgecroft-Content-SHA256 is the hash of the body, in hex: compare it before you use anything.",
 			example: `{"run_id": "pipeline-4711"}`,
+			answers: []string{
+				`{"env": {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}, "files": [], "unset": ["AWS_PROFILE"], "expires_at": null, ` +
+					`"sources": {"AWS_ACCESS_KEY_ID": "019a3b5e-7c1d-7000-8000-000000000002", "AWS_SECRET_ACCESS_KEY": "019a3b5e-7c1d-7000-8000-000000000002"}, "delivery_id": "019a3b5e-7c1d-7000-8000-000000000005"}`,
+			},
 			handler: takes(a.deliver),
 		},
 		{

@@ -51,6 +51,7 @@ type entry struct {
 	Body                                   *object
 	Optional                               bool
 	Example                                string
+	Answers                                []string
 	Status                                 int
 	StatusText                             string
 	Result                                 string // the type of the answer
@@ -90,8 +91,14 @@ func newReference(operations []*operation, document *huma.OpenAPI) reference {
 		}
 		r.Chapters = append(r.Chapters, c)
 	}
+	shown := map[string]bool{} // :: schema → shown with its operation
+	for _, op := range operations {
+		if op.input != nil {
+			shown[baseName(registry.Schema(op.input, true, "").Ref)] = true
+		}
+	}
 	for name, s := range registry.Map() {
-		if !strings.HasPrefix(name, "List") {
+		if !shown[name] && !strings.HasPrefix(name, "List") {
 			r.Objects = append(r.Objects, newObject(name, s, registry.TypeFromRef("#/components/schemas/"+name)))
 		}
 	}
@@ -108,7 +115,7 @@ func newReference(operations []*operation, document *huma.OpenAPI) reference {
 func newEntry(op *operation, registry huma.Registry) entry {
 	e := entry{
 		ID: op.id, Method: op.method, Path: op.path, Summary: op.summary, Description: op.description,
-		Permission: string(op.permission), Roles: rolesFor(op.permission), Optional: op.optional, Example: op.example,
+		Permission: string(op.permission), Roles: rolesFor(op.permission), Optional: op.optional, Example: op.example, Answers: op.answers,
 		Status: op.status, StatusText: http.StatusText(op.status), Problems: op.problems(),
 	}
 	for _, p := range op.parameters() {

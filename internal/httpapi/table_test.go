@@ -85,7 +85,7 @@ func TestExamplesObeyTheRules(t *testing.T) {
 			continue
 		}
 		var in any
-		if err := httpapi.DecodeBody(r.ID, []byte(r.Example), &in); err != nil {
+		if err := httpapi.Decoder(r.ID)([]byte(r.Example), &in); err != nil {
 			t.Errorf("the example of %s: %v", r.ID, err)
 		}
 	}
