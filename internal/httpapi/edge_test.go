@@ -2,6 +2,8 @@ package httpapi_test
 
 import (
 	"bufio"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -82,6 +84,12 @@ func TestDocsPageNeedsNothingFromOutside(t *testing.T) {
 	}
 	if policy := r.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'; style-src 'sha256-") || strings.Contains(policy, "unsafe") {
 		t.Errorf("got policy %q", policy)
+	}
+	_, rest, _ := strings.Cut(r.Body, "<style>")
+	style, _, _ := strings.Cut(rest, "</style>")
+	sum := sha256.Sum256([]byte(style))
+	if want := "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"; !strings.Contains(r.Header.Get("Content-Security-Policy"), want) {
+		t.Errorf("the policy does not allow the page's own style sheet, %s", want)
 	}
 	for _, route := range httpapi.Routes() {
 		if !strings.Contains(r.Body, `<article id="`+route.ID+`">`) {
