@@ -12,14 +12,12 @@ var reasons = map[string]string{ // module → reason
 	"github.com/aws/aws-sdk-go-v2":             "AWS's own request signing and partitions",
 	"github.com/aws/aws-sdk-go-v2/credentials": "tests: credentials for AWS's own client",
 	"github.com/aws/aws-sdk-go-v2/service/sts": "tests: the fake STS is held against AWS's own client",
-	"github.com/aws/smithy-go":                 "the error type of the AWS SDK",
 	"github.com/danielgtaylor/huma/v2":         "HTTP operations, validation and the OpenAPI 3.1 document from one declaration",
 	"github.com/go-json-experiment/json":       "strict JSON: encoding/json accepts repeated members, invalid UTF-8 and trailing data",
 	"github.com/google/go-cmp":                 "tests: differences a person can read",
 	"github.com/google/uuid":                   "UUID version 7",
 	"github.com/pressly/goose/v3":              "migrations for both databases, with locking",
 	"github.com/prometheus/client_golang":      "metrics in the format that operators scrape",
-	"github.com/rogpeppe/go-internal":          "tests: the CLI as scripts",
 	"github.com/spf13/cobra":                   "the CLI: help, completion, what people of this field know",
 	"go.uber.org/goleak":                       "tests: no goroutine is left behind",
 	"golang.org/x/oauth2":                      "the signed-JWT token exchange with Google",
@@ -28,7 +26,6 @@ var reasons = map[string]string{ // module → reason
 	"golang.org/x/text":                        "Unicode normalization of names",
 	"modernc.org/sqlite":                       "SQLite without cgo",
 	"pgregory.net/rapid":                       "tests: properties",
-	"github.com/jackc/pgx/v5":                  "PostgreSQL",
 }
 
 func TestEveryDependencyHasAReason(t *testing.T) {

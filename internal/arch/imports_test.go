@@ -34,7 +34,7 @@ var allowed = map[string][]string{ // package → packages it may import
 	"internal/runner":          {"internal/envname", "sdk"},
 	"internal/server":          {"internal/broker", "internal/credtype", "internal/forgecroft", "internal/httpapi", "internal/provider", "internal/provider/...", "internal/store", "internal/vault/..."},
 	"internal/cli":             {"internal/audit", "internal/forgecroft", "internal/runner", "internal/server", "internal/envname", "sdk"},
-	"internal/fake/...":        {},
+	"internal/fake/...":        {"internal/fake/fault"},
 	"internal/servertest":      {"internal/server", "internal/fake/...", "internal/forgecroft", "sdk"},
 	"bench":                    {"sdk", "internal/fake/..."},
 	"demo":                     {"sdk", "internal/fake/..."},

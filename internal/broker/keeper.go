@@ -114,8 +114,9 @@ func (k *Keeper) sweep(ctx context.Context, intent forgecroft.Intent) error {
 		if intent.Kind == forgecroft.IntentDestroy {
 			return nil
 		}
-		intent.Kind = forgecroft.IntentDestroy
-		return tx.CreateIntent(ctx, intent)
+		turned := intent // A copy: this may be run again.
+		turned.Kind = forgecroft.IntentDestroy
+		return tx.CreateIntent(ctx, turned)
 	})
 	if err != nil || !destroy {
 		return err

@@ -16,7 +16,7 @@ func scanAuditEvent(r *row) forgecroft.AuditEvent {
 		OrganizationID: r.text(), Sequence: r.int(), ID: r.text(), Time: r.time(), ActorKeyID: r.text(), ActorName: r.text(), Action: r.text(),
 		ObjectType: r.text(), ObjectID: r.text(), Outcome: r.text(), RequestID: r.text(), RemoteAddr: r.text(),
 	}
-	r.exactJSON(&e.Details)
+	r.json(&e.Details)
 	e.Digest, e.Previous, e.Hash = r.sum(), r.sum(), r.sum()
 	return e
 }

@@ -104,13 +104,6 @@ func (r *row) json(to any) {
 	}
 }
 
-// exactJSON is json for members of any type: numbers stay as they were written.
-func (r *row) exactJSON(to any) {
-	decoder := json.NewDecoder(strings.NewReader(r.text()))
-	decoder.UseNumber()
-	r.decoded(decoder.Decode(to))
-}
-
 func (r *row) decoded(err error) {
 	if err != nil && r.err == nil {
 		r.err = fmt.Errorf("column %d: decoding JSON: %w", r.next, err)

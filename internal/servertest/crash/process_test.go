@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -63,11 +64,12 @@ func start(t *testing.T, binary, dir string, kill *inject) (*process, bool) {
 	p := &process{binary: binary, dir: dir, address: freeAddress(t), exited: make(chan error, 1)}
 	args := []string{binary, "server", "--data-dir", filepath.Join(dir, "data"), "--listen", p.address, "--owner-key-file", filepath.Join(dir, "owner.key"), "--log-level", "error"}
 	if kill != nil {
-		args = append([]string{"strace", "-f", "-qq", "--seccomp-bpf", "-o", "/dev/null", "-e", "trace=" + kill.call,
+		args = append([]string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + kill.call,
 			"-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", kill.call, kill.nth), "--"}, args...)
 	}
 	p.cmd = exec.Command(args[0], args[1:]...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // strace would leave the server behind.
 	if err := p.cmd.Start(); err != nil {
 		t.Fatalf("starting the server: %v", err)
 	}
@@ -107,10 +109,10 @@ func (p *process) waitReady(t *testing.T) bool {
 	return false
 }
 
-// kill ends the process and waits for it.
+// kill ends the process, and the strace around it, and waits for them.
 func (p *process) kill() {
-	_ = p.cmd.Process.Kill()
-	p.await()
+	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	_ = p.await()
 }
 
 // await waits until the process has ended.
