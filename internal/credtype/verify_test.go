@@ -3,6 +3,7 @@ package credtype_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	fakecloudflare "github.com/forgecroft/forgecroft/internal/fake/cloudflare"
 	"github.com/forgecroft/forgecroft/internal/fake/fault"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/provider"
 	"github.com/forgecroft/forgecroft/internal/provider/aws"
 )
 
@@ -104,10 +106,31 @@ func TestVerify(t *testing.T) {
 			if diff := cmp.Diff(tt.want, result{v.Valid, v.Conclusive, v.Identity, v.Error}); diff != "" {
 				t.Errorf("verification (-want +got):\n%s", diff)
 			}
+			documented := append(outcomes(tt.typ), commonOutcomes()...)
+			if !slices.ContainsFunc(documented, func(o outcomeDoc) bool { return o.outcome == tt.want.of() && o.code == tt.want.Error }) {
+				t.Errorf("%s %q is not documented", tt.want.of(), tt.want.Error)
+			}
 			if v.Valid == (v.Detail != "") {
 				t.Errorf("valid %v with detail %q", v.Valid, v.Detail)
 			}
 		})
+	}
+}
+
+func TestVerifySlow(t *testing.T) {
+	w := newWorld(t, nil)
+	w.aws.Faults().Next(fault.Slow, 9)
+	impatient := provider.NewHTTPClient(provider.Options{AllowPrivate: true})
+	impatient.Timeout = 20 * time.Millisecond
+	client := aws.New(aws.Config{
+		Endpoint: serve(t, w.aws, ""), HTTPClient: impatient, Now: start,
+		Sleep: func(ctx context.Context, _ time.Duration) error { return ctx.Err() },
+	})
+	t.Cleanup(w.aws.Faults().Release) // before the servers close, which wait for their handlers
+	ct := mustType(t, credtype.Registry(credtype.Config{AWS: client}), "aws_static")
+	v, err := ct.Verify(t.Context(), mustStore(t, ct, input{"access_key_id": keyID, "secret_access_key": secretKey}))
+	if err != nil || v.Valid || v.Conclusive || v.Error != "provider_unreachable" {
+		t.Errorf("verification %+v, error %v", v, err)
 	}
 }
 
