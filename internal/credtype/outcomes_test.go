@@ -58,6 +58,8 @@ func outcomes(typ string) []outcomeDoc {
 		return []outcomeDoc{
 			{isValid, "", "Google trades the key for a token of the same account; the identity is its e-mail address"},
 			{isInvalid, "invalid_grant", "the key or the account was disabled or deleted"},
+			{isInvalid, "invalid_client", "Google does not know the account"},
+			{isInvalid, "disabled_client", "the account is disabled"},
 			{isInvalid, "identity_mismatch", "the token belongs to another account than the key says"},
 		}
 	case "cloudflare_api_token":
