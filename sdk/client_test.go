@@ -62,8 +62,17 @@ func TestErrorsSurviveTheWire(t *testing.T) {
 		status int
 		want   error
 	}{
-		{400, sdk.ErrInvalid}, {413, sdk.ErrInvalid}, {415, sdk.ErrInvalid}, {422, sdk.ErrInvalid}, {401, sdk.ErrUnauthenticated}, {403, sdk.ErrForbidden}, {404, sdk.ErrNotFound},
-		{409, sdk.ErrConflict}, {412, sdk.ErrStale}, {500, sdk.ErrServer}, {507, sdk.ErrStorageFull},
+		{400, sdk.ErrInvalid},
+		{413, sdk.ErrInvalid},
+		{415, sdk.ErrInvalid},
+		{422, sdk.ErrInvalid},
+		{401, sdk.ErrUnauthenticated},
+		{403, sdk.ErrForbidden},
+		{404, sdk.ErrNotFound},
+		{409, sdk.ErrConflict},
+		{412, sdk.ErrStale},
+		{500, sdk.ErrServer},
+		{507, sdk.ErrStorageFull},
 	}
 	for _, test := range tests {
 		t.Run(fmt.Sprint(test.status), func(t *testing.T) {
@@ -154,8 +163,7 @@ func TestOptional(t *testing.T) {
 }
 
 func TestPages(t *testing.T) {
-	var server *httptest.Server
-	server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Query().Get("cursor") {
 		case "":
 			_, _ = io.WriteString(w, `{"items":[{"name":"a"},{"name":"b"}],"next_cursor":"two"}`)

@@ -91,8 +91,10 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 func problem(reply *http.Response, text []byte) error {
 	e := &Error{}
 	if json.Unmarshal(text, &e.Problem) != nil || e.Code == "" {
-		e.Problem = Problem{Title: http.StatusText(reply.StatusCode), Code: "not_forgecroft",
-			Detail: fmt.Sprintf("%s answered %d, but not as a Forgecroft server does.", reply.Request.URL.Host, reply.StatusCode)}
+		e.Problem = Problem{
+			Title: http.StatusText(reply.StatusCode), Code: "not_forgecroft",
+			Detail: fmt.Sprintf("%s answered %d, but not as a Forgecroft server does.", reply.Request.URL.Host, reply.StatusCode),
+		}
 	}
 	e.Status = reply.StatusCode
 	if seconds, err := strconv.Atoi(reply.Header.Get("Retry-After")); err == nil && seconds >= 0 {

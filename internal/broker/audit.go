@@ -2,7 +2,6 @@ package broker
 
 import (
 	"context"
-
 	"strconv"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"

@@ -48,8 +48,10 @@ func (b *Broker) checkNew(ctx context.Context, r forgecroft.Reader, call Call, c
 	}
 	t, known := b.types.Lookup(c.Type)
 	if !known {
-		fields = append(fields, forgecroft.FieldError{Field: "credential_type", Code: "unknown_credential_type",
-			Message: "The credential type must be one of " + strings.Join(b.types.Names(), ", ") + ", exactly."})
+		fields = append(fields, forgecroft.FieldError{
+			Field: "credential_type", Code: "unknown_credential_type",
+			Message: "The credential type must be one of " + strings.Join(b.types.Names(), ", ") + ", exactly.",
+		})
 	}
 	if err := forgecroft.Invalid(fields); err != nil {
 		return t, err

@@ -81,11 +81,3 @@ func when(t *time.Time) string {
 	}
 	return t.Local().Format("2006-01-02 15:04")
 }
-
-// optional is the value of a pointer, or "".
-func optional(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
-}

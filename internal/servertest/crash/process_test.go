@@ -64,8 +64,10 @@ func start(t *testing.T, binary, dir string, kill *inject) (*process, bool) {
 	p := &process{binary: binary, dir: dir, address: freeAddress(t), exited: make(chan error, 1)}
 	args := []string{binary, "server", "--data-dir", filepath.Join(dir, "data"), "--listen", p.address, "--owner-key-file", filepath.Join(dir, "owner.key"), "--log-level", "error"}
 	if kill != nil {
-		args = append([]string{"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + kill.call,
-			"-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", kill.call, kill.nth), "--"}, args...)
+		args = append([]string{
+			"strace", "-f", "-qq", "-o", "/dev/null", "-e", "trace=" + kill.call,
+			"-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", kill.call, kill.nth), "--",
+		}, args...)
 	}
 	p.cmd = exec.Command(args[0], args[1:]...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.output, &p.output
