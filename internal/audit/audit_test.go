@@ -24,7 +24,7 @@ func trail(n int) ([]forgecroft.AuditEvent, forgecroft.AuditHead) {
 			ID: fmt.Sprintf("0192f3a0-0000-7000-8000-%012d", i), OrganizationID: org,
 			Time: time.Date(2026, 11, 23, 12, 0, i, 123456000, time.UTC), ActorName: "deploy", Action: "environment.deliver",
 			ObjectType: "workspace", ObjectID: fmt.Sprint(i), Outcome: forgecroft.OutcomeAllowed,
-			Details: map[string]any{"variables": []string{"AWS_REGION", "AWS_ACCESS_KEY_ID"}, "version": 3},
+			Details: forgecroft.AuditDetails(map[string]any{"variables": []string{"AWS_REGION", "AWS_ACCESS_KEY_ID"}, "version": 3}),
 		}
 		e.Digest = e.Sum()
 		head = head.Next(&e)

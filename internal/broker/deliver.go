@@ -78,11 +78,8 @@ func credentialVersions(plan *forgecroft.DeliveryPlan) []map[string]any {
 
 // assemble resolves every attached config and puts their contributions together.
 func (b *Broker) assemble(ctx context.Context, plan *forgecroft.DeliveryPlan, env *forgecroft.Environment) error {
-	effects := make([]forgecroft.Effect, len(plan.Configs))
-	for i, config := range plan.Configs {
-		effects[i] = b.effect(config)
-	}
-	if err := conflictError(forgecroft.Conflicts(effects)); err != nil {
+	effects := plan.PlanEffects(b.types)
+	if err := conflictError(effects.Conflicts); err != nil {
 		return err
 	}
 	contributions, err := b.contributions(ctx, plan, env.DeliveryID)
@@ -98,7 +95,7 @@ func (b *Broker) assemble(ctx context.Context, plan *forgecroft.DeliveryPlan, en
 	if size := env.Size(); size > forgecroft.MaxEnvironment {
 		return tooLarge("credential_config_ids", size)
 	}
-	env.Unset = forgecroft.Unset(effects)
+	env.Unset = effects.Unset
 	return nil
 }
 
@@ -196,10 +193,8 @@ func checkContribution(config forgecroft.CredentialConfig, c forgecroft.Contribu
 
 // Preview is what a delivery would set, without a value.
 type Preview struct {
-	Effects   []forgecroft.Effect // in the order of attachment
-	Unset     []string
-	Conflicts []forgecroft.Conflict
-	Missing   []forgecroft.Related // attached configs without stored secrets
+	forgecroft.PlanEffects
+	Missing []forgecroft.Related // attached configs without stored secrets
 }
 
 // PreviewEnvironment tells what a delivery would set: names and origins only. It calls no vault and no provider.
@@ -213,14 +208,12 @@ func (b *Broker) PreviewEnvironment(ctx context.Context, call Call, workspaceID 
 		if err := call.visible("workspace", plan.Workspace.Location()); err != nil {
 			return Preview{}, err
 		}
-		var p Preview
+		p := Preview{PlanEffects: *plan.PlanEffects(b.types)}
 		for _, config := range plan.Configs {
-			p.Effects = append(p.Effects, b.effect(config))
 			if config.SecretVersion == 0 {
 				p.Missing = append(p.Missing, forgecroft.Related{Type: "credential_config", ID: config.ID, Name: config.Name})
 			}
 		}
-		p.Unset, p.Conflicts = forgecroft.Unset(p.Effects), forgecroft.Conflicts(p.Effects)
 		return p, nil
 	})
 }

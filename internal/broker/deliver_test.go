@@ -32,7 +32,7 @@ func TestDelivery(t *testing.T) {
 		t.Errorf("rivals to unset: %v", d.Unset)
 	}
 	entry := w.trail(t)[0]
-	if entry.Action != "environment.deliver" || entry.Outcome != forgecroft.OutcomeAllowed || entry.Details["run_id"] != "run-42" || entry.Details["delivery_id"] != d.DeliveryID {
+	if entry.Action != "environment.deliver" || entry.Outcome != forgecroft.OutcomeAllowed || detail(t, entry, "run_id") != "run-42" || detail(t, entry, "delivery_id") != d.DeliveryID {
 		t.Errorf("the newest audit entry is %+v", entry)
 	}
 	for _, e := range w.trail(t) {
@@ -105,7 +105,7 @@ func TestFailedDeliveries(t *testing.T) {
 			if len(d.Variables) != 0 {
 				t.Errorf("a part was released: %v", d.Names())
 			}
-			if e := w.trail(t)[0]; e.Outcome != forgecroft.OutcomeFailed || e.Details["code"] != test.code {
+			if e := w.trail(t)[0]; e.Outcome != forgecroft.OutcomeFailed || detail(t, e, "code") != test.code {
 				t.Errorf("the newest audit entry is %+v", e)
 			}
 		})

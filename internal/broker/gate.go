@@ -3,7 +3,6 @@ package broker
 import (
 	"context"
 	"errors"
-	"maps"
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
@@ -199,7 +198,7 @@ func (b *Broker) event(call Call, a act, outcome string, e *entry) forgecroft.Au
 		Outcome:        outcome,
 		RequestID:      call.RequestID,
 		RemoteAddr:     call.RemoteAddr,
-		Details:        maps.Clone(e.details),
+		Details:        forgecroft.AuditDetails(e.details),
 	}
 }
 

@@ -179,7 +179,7 @@ func (s *types) registry() forgecroft.Registry {
 }
 
 // newWorld opens a fresh installation.
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	ctx, dir := t.Context(), filepath.Join(t.TempDir(), "data")
 	if err := os.Mkdir(dir, 0o700); err != nil {
@@ -230,7 +230,7 @@ func data(pairs ...string) map[string]json.RawMessage {
 	return input
 }
 
-func (w *world) mustProject(t *testing.T, name string) forgecroft.Project {
+func (w *world) mustProject(t testing.TB, name string) forgecroft.Project {
 	t.Helper()
 	p, err := w.CreateProject(t.Context(), w.owner, forgecroft.Project{Name: name})
 	if err != nil {
@@ -240,7 +240,7 @@ func (w *world) mustProject(t *testing.T, name string) forgecroft.Project {
 }
 
 // mustConfig makes a config of a type with secrets, if any are given.
-func (w *world) mustConfig(t *testing.T, name, kind, projectID string, pairs ...string) forgecroft.CredentialConfig {
+func (w *world) mustConfig(t testing.TB, name, kind, projectID string, pairs ...string) forgecroft.CredentialConfig {
 	t.Helper()
 	c, err := w.CreateCredentialConfig(t.Context(), w.owner, forgecroft.CredentialConfig{Name: name, Type: kind, ProjectID: projectID})
 	if err != nil {
@@ -254,7 +254,7 @@ func (w *world) mustConfig(t *testing.T, name, kind, projectID string, pairs ...
 	return c
 }
 
-func (w *world) mustWorkspace(t *testing.T, name, projectID string, configs ...string) forgecroft.Workspace {
+func (w *world) mustWorkspace(t testing.TB, name, projectID string, configs ...string) forgecroft.Workspace {
 	t.Helper()
 	ws, err := w.CreateWorkspace(t.Context(), w.owner, forgecroft.Workspace{Name: name, ProjectID: projectID, CredentialConfigIDs: configs})
 	if err != nil {
@@ -285,7 +285,7 @@ func codeOf(err error) string {
 }
 
 // trail returns the newest audit events, the newest first.
-func (w *world) trail(t *testing.T) []forgecroft.AuditEvent {
+func (w *world) trail(t testing.TB) []forgecroft.AuditEvent {
 	t.Helper()
 	events, err := w.store.AuditEvents(t.Context(), w.owner.OrganizationID, forgecroft.AuditFilter{}, forgecroft.Page{Limit: 200})
 	if err != nil {
@@ -305,7 +305,7 @@ func (w *world) references(t *testing.T) int {
 }
 
 // mustBeClean runs the check of both stores.
-func (w *world) mustBeClean(t *testing.T) {
+func (w *world) mustBeClean(t testing.TB) {
 	t.Helper()
 	report, err := broker.Fsck(t.Context(), w.config, false)
 	if err != nil {
@@ -326,4 +326,14 @@ func mustJSON(t *testing.T, v any) []byte {
 		t.Fatal(err)
 	}
 	return text
+}
+
+// detail is one member of an audit event's details.
+func detail(t *testing.T, e forgecroft.AuditEvent, name string) any {
+	t.Helper()
+	var details map[string]any
+	if err := json.Unmarshal(e.Details, &details); err != nil {
+		t.Fatal(err)
+	}
+	return details[name]
 }

@@ -143,7 +143,7 @@ func (b *Broker) checkBeside(ctx context.Context, r forgecroft.Reader, call Call
 				return err
 			}
 		}
-		effects = append(effects, b.effect(config))
+		effects = append(effects, b.types.Effect(config))
 		size += config.SecretSize
 	}
 	if size > forgecroft.MaxEnvironment {

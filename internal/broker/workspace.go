@@ -66,7 +66,7 @@ func (b *Broker) checkAttached(ctx context.Context, r forgecroft.Reader, call Ca
 			return err
 		}
 		fields = append(fields, w.CheckAttachable(i, config)...)
-		effects = append(effects, b.effect(config))
+		effects = append(effects, b.types.Effect(config))
 		size += config.SecretSize
 	}
 	if err := forgecroft.Invalid(fields); err != nil {
@@ -82,15 +82,6 @@ func (b *Broker) checkAttached(ctx context.Context, r forgecroft.Reader, call Ca
 func tooLarge(field string, size int) error {
 	return forgecroft.Invalid([]forgecroft.FieldError{{Field: field, Code: "environment_too_large", Message: fmt.Sprintf(
 		"Together the credentials hold %d bytes; a workspace delivers at most %d.", size, forgecroft.MaxEnvironment)}})
-}
-
-// effect is what a config will set. A type that this binary does not know claims nothing; its delivery fails.
-func (b *Broker) effect(config forgecroft.CredentialConfig) forgecroft.Effect {
-	t, known := b.types.Lookup(config.Type)
-	if !known {
-		return forgecroft.Effect{ConfigID: config.ID, ConfigName: config.Name, Type: config.Type}
-	}
-	return t.Effect(config)
 }
 
 // conflictError refuses conflicts, naming both credentials and the variable.

@@ -190,7 +190,7 @@ func hash(text string) (sum [32]byte, err error) {
 func auditEvent(w sdk.AuditEvent) (forgecroft.AuditEvent, error) {
 	e := forgecroft.AuditEvent{
 		ID: w.ID, OrganizationID: w.OrganizationID, Sequence: w.Sequence, Time: w.Time, ActorKeyID: w.ActorKeyID, ActorName: w.ActorName, Action: w.Action,
-		ObjectType: w.ObjectType, ObjectID: w.ObjectID, Outcome: w.Outcome, RequestID: w.RequestID, RemoteAddr: w.RemoteAddr, Details: w.Details,
+		ObjectType: w.ObjectType, ObjectID: w.ObjectID, Outcome: w.Outcome, RequestID: w.RequestID, RemoteAddr: w.RemoteAddr, Details: forgecroft.AuditDetails(w.Details),
 	}
 	var err error
 	if e.Previous, err = hash(w.PreviousHash); err != nil {

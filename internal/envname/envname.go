@@ -3,8 +3,8 @@
 package envname
 
 import (
-	"slices"
 	"strings"
+	"sync"
 )
 
 // MaxLength is the longest name, in bytes.
@@ -62,24 +62,42 @@ func Valid(name string) bool {
 	return name != "" && len(name) <= MaxLength
 }
 
+// index is the table in a form that is quick to look up.
+type index struct {
+	exact    map[string]string // name → reason
+	patterns []pattern
+}
+
+// pattern is a reserved name with one * in it.
+type pattern struct{ prefix, suffix, reason string }
+
+// lookup builds the index once: every delivery asks for each of its variables.
+var lookup = sync.OnceValue(func() index {
+	x := index{exact: map[string]string{}}
+	for _, group := range reserved {
+		for _, name := range group.names {
+			if prefix, suffix, wild := strings.Cut(name, "*"); wild {
+				x.patterns = append(x.patterns, pattern{prefix, suffix, group.reason})
+			} else {
+				x.exact[name] = group.reason
+			}
+		}
+	}
+	return x
+})
+
 // ReservedReason says why a name is reserved, compared in any case, or "" if it is not.
 func ReservedReason(name string) string {
-	upper := strings.ToUpper(name)
-	for _, group := range reserved {
-		if slices.ContainsFunc(group.names, func(pattern string) bool { return match(pattern, upper) }) {
-			return group.reason
+	upper, x := strings.ToUpper(name), lookup()
+	if reason, found := x.exact[upper]; found {
+		return reason
+	}
+	for _, p := range x.patterns {
+		if len(upper) >= len(p.prefix)+len(p.suffix) && strings.HasPrefix(upper, p.prefix) && strings.HasSuffix(upper, p.suffix) {
+			return p.reason
 		}
 	}
 	return ""
-}
-
-// match matches a name with a pattern that has at most one *.
-func match(pattern, name string) bool {
-	prefix, suffix, wild := strings.Cut(pattern, "*")
-	if !wild {
-		return pattern == name
-	}
-	return len(name) >= len(prefix)+len(suffix) && strings.HasPrefix(name, prefix) && strings.HasSuffix(name, suffix)
 }
 
 // Reserved returns every reserved name or pattern with its reason, for documentation.

@@ -127,6 +127,15 @@ func (r Registry) Lookup(name string) (CredentialType, bool) {
 	return CredentialType{}, false
 }
 
+// Effect is what config will set. A config of a type that is not in the registry claims nothing.
+func (r Registry) Effect(config CredentialConfig) Effect {
+	t, known := r.Lookup(config.Type)
+	if !known {
+		return Effect{ConfigID: config.ID, ConfigName: config.Name, Type: config.Type}
+	}
+	return t.Effect(config)
+}
+
 // Names lists the names of all types.
 func (r Registry) Names() []string {
 	names := make([]string, len(r))

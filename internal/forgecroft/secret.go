@@ -1,9 +1,12 @@
 package forgecroft
 
 import (
-	"encoding/json"
+	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 )
 
 // redacted is what a [Secret] shows wherever it is printed, logged or marshalled.
@@ -50,31 +53,68 @@ func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 // Values are the fields of one secret version, by field name.
 type Values map[string]Secret
 
-// Encode packs all values into one secret, the plaintext that a vault keeps. Names are sorted, so equal values encode equally.
+// packedFormat begins what [Values.Encode] packs.
+const packedFormat = "fcv1"
+
+// Encode packs all values into one secret, the plaintext that a vault keeps: the format's name, the number of values, then
+// name and value of each, sorted by name, every length as a varint before its bytes. Equal values encode equally. It is
+// no JSON because every delivery decodes it.
 func (v Values) Encode() Secret {
-	plain := make(map[string]string, len(v))
-	for name, value := range v {
-		plain[name] = value.Reveal()
+	packed := binary.AppendUvarint([]byte(packedFormat), uint64(len(v)))
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		for _, text := range [2]string{name, v[name].Reveal()} {
+			packed = binary.AppendUvarint(packed, uint64(len(text)))
+			packed = append(packed, text...)
+		}
 	}
-	text, err := json.Marshal(plain)
-	if err != nil { // A map of strings always marshals.
-		panic(err)
-	}
-	return NewSecret(string(text))
+	return NewSecret(string(packed))
 }
 
-// DecodeValues unpacks what [Values.Encode] packed.
+// DecodeValues unpacks what [Values.Encode] packed, whole or not at all.
 func DecodeValues(packed Secret) (Values, error) {
-	var plain map[string]string
-	if err := json.Unmarshal([]byte(packed.Reveal()), &plain); err != nil {
-		// The decoder's own text may quote the input, so it is dropped.
-		return nil, &Error{Kind: KindIntegrity, Code: "secret_unreadable", Message: "The stored secret version is not readable."}
+	rest, found := strings.CutPrefix(packed.Reveal(), packedFormat)
+	count, rest, ok := cutUvarint(rest)
+	if !found || !ok || count > uint64(len(rest)) {
+		return nil, errUnreadable
 	}
-	values := make(Values, len(plain))
-	for name, value := range plain {
+	values := make(Values, count)
+	for range count {
+		var name, value string
+		if name, rest, ok = cutText(rest); !ok {
+			return nil, errUnreadable
+		}
+		if value, rest, ok = cutText(rest); !ok {
+			return nil, errUnreadable
+		}
 		values[name] = NewSecret(value)
 	}
+	if rest != "" || uint64(len(values)) != count {
+		return nil, errUnreadable
+	}
 	return values, nil
+}
+
+// errUnreadable says that a packed secret is none.
+var errUnreadable = Errorf(KindIntegrity, "secret_unreadable", "The stored secret version is not readable.")
+
+// cutUvarint reads a varint off the front.
+func cutUvarint(text string) (n uint64, rest string, ok bool) {
+	for i := range min(len(text), binary.MaxVarintLen64) {
+		n |= uint64(text[i]&0x7f) << (7 * i)
+		if text[i] < 0x80 {
+			return n, text[i+1:], true
+		}
+	}
+	return 0, "", false
+}
+
+// cutText reads a text with its length off the front.
+func cutText(text string) (value, rest string, ok bool) {
+	n, rest, ok := cutUvarint(text)
+	if !ok || n > uint64(len(rest)) {
+		return "", "", false
+	}
+	return rest[:n], rest[n:], true
 }
 
 // Size is the number of bytes that all names and values take.

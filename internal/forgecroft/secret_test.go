@@ -73,7 +73,8 @@ func TestValuesRoundTrip(t *testing.T) {
 }
 
 func TestDecodeValuesRefusesGarbage(t *testing.T) {
-	for _, text := range []string{"", "null-canary", `{"a":1}`, `["canary"]`, `{"a":"canary"`} {
+	good := forgecroft.Values{"canary": forgecroft.NewSecret("canary")}.Encode().Reveal()
+	for _, text := range []string{"", "canary", `{"a":"canary"}`, good[:4], good[:len(good)-1], good + "x", "fcv1\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "fcv1\x02\x01a\x01b\x01a\x01b"} {
 		_, err := forgecroft.DecodeValues(forgecroft.NewSecret(text))
 		if err == nil {
 			t.Errorf("%q was accepted", text)

@@ -2,6 +2,7 @@ package forgecroft
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 )
 
@@ -47,6 +48,30 @@ type DeliveryPlan struct {
 	Workspace Workspace
 	Configs   []CredentialConfig          // attached, in order
 	Sources   map[string]CredentialConfig // id → config that an attached one, or another source, builds on
+
+	effects atomic.Pointer[PlanEffects]
+}
+
+// PlanEffects is what a plan will set, known without a secret.
+type PlanEffects struct {
+	Effects   []Effect // in the order of attachment
+	Unset     []string
+	Conflicts []Conflict
+}
+
+// PlanEffects works the effects out, once for a plan: deliveries between two changes share the plan. A type that is not in the registry
+// claims nothing; its delivery fails.
+func (p *DeliveryPlan) PlanEffects(types Registry) *PlanEffects {
+	if known := p.effects.Load(); known != nil {
+		return known
+	}
+	e := &PlanEffects{Effects: make([]Effect, len(p.Configs))}
+	for i, config := range p.Configs {
+		e.Effects[i] = types.Effect(config)
+	}
+	e.Unset, e.Conflicts = Unset(e.Effects), Conflicts(e.Effects)
+	p.effects.Store(e)
+	return e
 }
 
 // Reader reads. Outside a transaction each call sees the newest committed state; inside one, the transaction's.

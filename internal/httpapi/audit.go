@@ -3,6 +3,7 @@ package httpapi
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 
 	"github.com/forgecroft/forgecroft/internal/broker"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
@@ -35,8 +36,15 @@ func wireAuditEvent(e forgecroft.AuditEvent) sdk.AuditEvent {
 	return sdk.AuditEvent{
 		ID: e.ID, OrganizationID: e.OrganizationID, Sequence: e.Sequence, Time: e.Time.UTC(), ActorKeyID: e.ActorKeyID, ActorName: e.ActorName,
 		Action: e.Action, ObjectType: e.ObjectType, ObjectID: e.ObjectID, Outcome: e.Outcome, RequestID: e.RequestID, RemoteAddr: e.RemoteAddr,
-		Details: e.Details, PreviousHash: hex.EncodeToString(e.Previous[:]), Hash: hex.EncodeToString(e.Hash[:]),
+		Details: wireDetails(e.Details), PreviousHash: hex.EncodeToString(e.Previous[:]), Hash: hex.EncodeToString(e.Hash[:]),
 	}
+}
+
+// wireDetails reads details for the wire. What the stores hold is an object; anything else is damage, which audit verify names.
+func wireDetails(text json.RawMessage) map[string]any {
+	details := map[string]any{}
+	_ = json.Unmarshal(text, &details)
+	return details
 }
 
 // wireCheckpoints converts checkpoints with the key that verifies them.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"strconv"
 	"strings"
 
@@ -16,7 +17,7 @@ func scanAuditEvent(r *row) forgecroft.AuditEvent {
 		OrganizationID: r.text(), Sequence: r.int(), ID: r.text(), Time: r.time(), ActorKeyID: r.text(), ActorName: r.text(), Action: r.text(),
 		ObjectType: r.text(), ObjectID: r.text(), Outcome: r.text(), RequestID: r.text(), RemoteAddr: r.text(),
 	}
-	r.json(&e.Details)
+	e.Details = json.RawMessage(r.text())
 	e.Digest, e.Previous, e.Hash = r.sum(), r.sum(), r.sum()
 	return e
 }
@@ -80,7 +81,7 @@ func (t *tx) AppendAudit(ctx context.Context, e *forgecroft.AuditEvent) error {
 			request_id, remote_addr, details, digest, previous, hash)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		e.OrganizationID, e.Sequence, e.ID, micros(e.Time), e.ActorKeyID, e.ActorName, e.Action, e.ObjectType, e.ObjectID, e.Outcome,
-		e.RequestID, e.RemoteAddr, encode(e.Details), e.Digest[:], e.Previous[:], e.Hash[:])
+		e.RequestID, e.RemoteAddr, string(e.Details), e.Digest[:], e.Previous[:], e.Hash[:])
 	if err != nil {
 		return err
 	}

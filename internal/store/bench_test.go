@@ -52,7 +52,7 @@ func newEvent() forgecroft.AuditEvent {
 	e := forgecroft.AuditEvent{
 		ID: newID(), OrganizationID: org, Time: start, ActorKeyID: "0192f3a0-0000-7000-8000-0000000000cc", ActorName: "deploy",
 		Action: "environment.deliver", ObjectType: "workspace", ObjectID: newID(), Outcome: forgecroft.OutcomeAllowed,
-		RequestID: newID(), RemoteAddr: "192.0.2.1", Details: map[string]any{"variables": []string{"AWS_REGION", "AWS_ACCESS_KEY_ID"}},
+		RequestID: newID(), RemoteAddr: "192.0.2.1", Details: forgecroft.AuditDetails(map[string]any{"variables": []string{"AWS_REGION", "AWS_ACCESS_KEY_ID"}}),
 	}
 	e.Digest = e.Sum()
 	return e

@@ -187,7 +187,7 @@ func (f *fixture) event(action, object string) forgecroft.AuditEvent {
 	e := forgecroft.AuditEvent{
 		ID: f.id(), OrganizationID: org, Time: start, ActorKeyID: "0192f3a0-0000-7000-8000-0000000000cc", ActorName: "deploy", Action: action,
 		ObjectType: "workspace", ObjectID: object, Outcome: forgecroft.OutcomeAllowed, RequestID: "r-1", RemoteAddr: "192.0.2.1",
-		Details: map[string]any{"names": []string{"AWS_REGION"}, "version": 3, "text": "<&>\u2028"},
+		Details: forgecroft.AuditDetails(map[string]any{"names": []string{"AWS_REGION"}, "version": 3, "text": "<&>\u2028"}),
 	}
 	e.Digest = e.Sum()
 	return e
