@@ -3,10 +3,10 @@
 //
 // The environment of the child is the parent's, without the rivals that the delivery names, without Forgecroft's own variables (the API key among
 // them), and with what is delivered. A variable that the parent has and the delivery sets is replaced: the workspace's credentials win over
-// what happens to be exported, and a notice says so.
+// what happens to be exported, and a notice says so. So an exported AWS_REGION stays unless the workspace delivers one.
 //
-// If the wrapper itself is killed with SIGKILL, the child gets SIGTERM (prctl(2), PR_SET_PDEATHSIG), and the next wrapper removes the
-// key files that were left.
+// If the wrapper itself is killed with SIGKILL, the child gets SIGTERM (prctl(2), PR_SET_PDEATHSIG; not a child that is set-user-ID), and the
+// next wrapper that writes key files removes those that were left.
 package runner
 
 import (
@@ -25,8 +25,9 @@ import (
 	"github.com/forgecroft/forgecroft/sdk"
 )
 
-// The exit codes of a command that cannot be started, as shells have them.
+// The exit codes of a command that is not started. The last two are as shells have them.
 const (
+	exitRefused   = 1
 	exitCannotRun = 126
 	exitNotFound  = 127
 )
@@ -35,12 +36,12 @@ const (
 type Command struct {
 	Env     sdk.Environment
 	Argv    []string // the command and its arguments, handed over as they are: there is no shell
-	Environ []string // the parent's environment
+	Environ []string // the parent's environment, as [os.Environ] has it
 	Stdin   io.Reader
 	Stdout  io.Writer // a *os.File is handed to the child itself, unless Mask is set
 	Stderr  io.Writer
-	Mask    bool      // hide delivered values in the output, best effort
-	Notice  io.Writer // messages to the person who runs it
+	Mask    bool      // hide delivered values in the output, best effort; Run then waits until the output is closed, like a pipe into sed
+	Notice  io.Writer // messages to the person who runs it; may be nil
 }
 
 // Harden keeps this process's memory out of core dumps and away from other processes of the same user. The child's is its own matter, but
@@ -50,66 +51,68 @@ func Harden() {
 	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
 }
 
-// Run runs the command and returns its exit code: its own, 128+n if signal n ended it. An error means that it was not started; the code
-// is then 126 or 127, or 1 for an environment that cannot be given to a process.
+// Run runs the command and returns its exit code: its own, or 128+n if signal n ended it. An error means that it was not started; the code is then
+// 127 (not found), 126 (found, but not executable) or 1 (the environment cannot be given to a process). The context counts until the
+// child is started; after that only signals end it, and they go to the child: the wrapper stays until the child has ended.
 func (c Command) Run(ctx context.Context) (code int, err error) {
 	if len(c.Argv) == 0 {
-		return 1, errors.New("there is no command to run")
+		return exitRefused, errors.New("there is no command to run")
 	}
-	files, err := writeFiles(c.Env.Files)
+	signals := catch()
+	defer signals.stop()
+	files, err := c.writeFiles()
 	if err != nil {
-		return 1, err
+		return exitRefused, err
 	}
 	defer files.remove()
 	environ, err := c.environ(files.variables)
 	if err != nil {
-		return 1, err
+		return exitRefused, fmt.Errorf("%w; nothing was started", err)
 	}
-	if err := checkSize(c.Argv, environ); err != nil {
-		return 1, err
-	}
-	if err := ctx.Err(); err != nil {
-		return 1, err
-	}
-	return c.start(environ)
-}
-
-// start starts the child and waits for it. The thread is locked, because the death signal belongs to the thread that made the child.
-func (c Command) start(environ []string) (int, error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
 	path, err := lookPath(c.Argv[0], environ)
 	if err != nil {
-		return startFailure(c.Argv[0], err)
+		return c.failure(err)
 	}
-	child := &exec.Cmd{Path: path, Args: c.Argv, Env: environ, Stdin: c.Stdin, Stdout: c.Stdout, Stderr: c.Stderr, SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}}
-	var masked []*masker
-	if c.Mask {
-		patterns := c.patterns()
-		for _, out := range []*io.Writer{&child.Stdout, &child.Stderr} {
-			m := newMasker(*out, patterns)
-			*out, masked = m, append(masked, m)
-		}
+	if err := checkSize(path, c.Argv, environ); err != nil {
+		return exitRefused, fmt.Errorf("%w; nothing was started", err)
 	}
-	signals := catch()
-	defer signals.stop()
+	if err := ctx.Err(); err != nil {
+		return exitRefused, err
+	}
+	return c.run(path, environ, signals)
+}
+
+// run starts the child and waits for it. The thread is locked, because the death signal belongs to the thread that made the child.
+func (c Command) run(path string, environ []string, s *signals) (int, error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	stdout, stderr, flush := c.outputs()
+	child := &exec.Cmd{
+		Path: path, Args: c.Argv, Env: environ, Stdin: c.Stdin, Stdout: stdout, Stderr: stderr,
+		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM},
+	}
 	if err := child.Start(); err != nil {
-		return startFailure(c.Argv[0], err)
+		return c.failure(err)
 	}
-	clear(child.Env) // The child has its copy.
-	signals.forward(child.Process)
-	err = child.Wait()
-	for _, m := range masked {
-		_ = m.flush()
-	}
+	clear(environ) // The child has its copy.
+	go s.forward(child.Process)
+	err := child.Wait()
 	if child.ProcessState == nil {
-		return 1, fmt.Errorf("waiting for %s: %w", c.Argv[0], err)
+		return exitRefused, fmt.Errorf("waiting for %s: %w", c.Argv[0], err)
+	}
+	var status *exec.ExitError // The other errors are about output that could not be passed on.
+	if errors.As(err, &status) {
+		err = nil
+	}
+	if err := errors.Join(err, flush()); err != nil {
+		c.notice("the output is not complete: %v", err)
 	}
 	return exitCode(child.ProcessState), nil
 }
 
-// startFailure is the code and message for a command that cannot be started.
-func startFailure(name string, err error) (int, error) {
+// failure is the code and message for a command that cannot be started.
+func (c Command) failure(err error) (int, error) {
+	name := c.Argv[0]
 	switch {
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		return exitNotFound, fmt.Errorf("%s: command not found", name)

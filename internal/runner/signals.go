@@ -3,6 +3,7 @@ package runner
 import (
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -15,20 +16,24 @@ func forwarded() []os.Signal {
 	}
 }
 
-// signals are caught from before the child starts until it has ended, so that none ends the wrapper before the key files are gone.
+// signals are caught from before there are key files until they are gone, so that none ends the wrapper in between.
 type signals struct {
 	caught chan os.Signal
 	done   chan struct{}
 }
 
-// catch begins to catch signals.
+// catch begins to catch signals. Those that we were started to ignore (nohup) stay ignored, and so they do in the child.
 func catch() *signals {
 	s := &signals{caught: make(chan os.Signal, 16), done: make(chan struct{})}
-	list := forwarded()
+	list := append(forwarded(), syscall.SIGPIPE) // SIGPIPE must not end us either, when nobody reads the output.
 	if foreground() {
-		list = list[:len(list)-2] // The terminal stops and continues both; a stopped wrapper gives the shell its job control.
+		// The terminal stops and continues both; a stopped wrapper gives the shell its job control.
+		list = slices.DeleteFunc(list, func(sig os.Signal) bool { return sig == syscall.SIGTSTP || sig == syscall.SIGCONT })
 	}
-	signal.Notify(s.caught, list...)
+	list = slices.DeleteFunc(list, signal.Ignored)
+	if len(list) > 0 { // An empty list would mean all.
+		signal.Notify(s.caught, list...)
+	}
 	return s
 }
 
@@ -38,26 +43,27 @@ func (s *signals) stop() {
 	close(s.done)
 }
 
-// forward passes signals on to the child. Those that the terminal sends to the whole foreground group the child has got already.
+// forward passes signals on to the child, also those that came before it was there.
 func (s *signals) forward(child *os.Process) {
-	go func() {
-		for {
-			select {
-			case <-s.done:
-				return
-			case sig := <-s.caught:
-				if !fromTerminal(sig) {
-					_ = child.Signal(sig)
-				}
-				if sig == syscall.SIGTSTP {
-					_ = unix.Kill(os.Getpid(), unix.SIGSTOP) // Stop as well, until SIGCONT, which is passed on.
-				}
+	for {
+		select {
+		case <-s.done:
+			return
+		case sig := <-s.caught:
+			if sig == syscall.SIGPIPE || fromTerminal(sig) {
+				continue
+			}
+			_ = child.Signal(sig) // It may have ended.
+			if sig == syscall.SIGTSTP {
+				_ = unix.Kill(os.Getpid(), unix.SIGSTOP) // Stop as well, until SIGCONT, which is passed on.
 			}
 		}
-	}()
+	}
 }
 
-// fromTerminal reports whether a signal has come from the terminal, as far as one can tell: one that terminals send, while we are in the foreground.
+// fromTerminal reports whether the child has got a signal from the terminal already. Who sent a signal cannot be told in Go; so while
+// both are in the terminal's foreground group, those that it sends to the whole group are taken to come from it. Use SIGTERM to
+// end the wrapper with kill(1) there.
 func fromTerminal(sig os.Signal) bool {
 	switch sig {
 	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGWINCH:
@@ -67,7 +73,8 @@ func fromTerminal(sig os.Signal) bool {
 	}
 }
 
-// foreground reports whether we are in the foreground group of a terminal, which gets the terminal's signals as a whole.
+// foreground reports whether we are in the foreground group of our terminal, which gets the terminal's signals as a whole. It asks
+// the controlling terminal, not stdin: that one sends the signals, wherever stdin comes from.
 func foreground() bool {
 	tty, err := os.Open("/dev/tty")
 	if err != nil {
