@@ -18,7 +18,7 @@ const (
 // checkSize says in words, before the process is made, what the kernel would say as "argument list too long". Interpreter lines of
 // scripts add to what it counts, so the kernel may still refuse what comes within a few hundred bytes of the limit.
 func checkSize(path string, argv, environ []string) error {
-	total := len(path) + 1 + pointer
+	total := len(path) + 1 // the file name is there too, beside argv[0]
 	for _, arg := range argv {
 		if len(arg) >= maxString {
 			return fmt.Errorf("an argument has %d bytes; the kernel takes at most %d", len(arg), maxString-1)
