@@ -38,3 +38,29 @@ func BenchmarkDeliver(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkStoreSecrets stores secrets durably in both stores, each caller into configs of its own.
+func BenchmarkStoreSecrets(b *testing.B) {
+	for _, callers := range []int{1, 64} {
+		b.Run(fmt.Sprintf("%d callers", callers), func(b *testing.B) {
+			w := newWorld(b)
+			ids := make(chan string, 4*callers)
+			for i := range cap(ids) {
+				ids <- w.mustConfig(b, fmt.Sprint(i), "plain", "").ID
+			}
+			input := data("A", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "B", "AKIAIOSFODNN7EXAMPLE")
+			b.ReportAllocs()
+			b.SetParallelism(max(1, callers/2))
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					id := <-ids
+					if _, err := w.StoreSecrets(b.Context(), w.owner, id, input); err != nil {
+						b.Error(err)
+						return
+					}
+					ids <- id
+				}
+			})
+		})
+	}
+}

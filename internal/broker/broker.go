@@ -23,6 +23,7 @@ import (
 const (
 	auditDeadline  = 2 * time.Second  // an audit entry that cannot be written by then releases nothing
 	putLease       = 2 * time.Minute  // how long storing secrets may take before the sweeper cleans up after it
+	reserveLease   = 10 * time.Minute // how long a reserved reference may wait for its use
 	destroyGrace   = time.Minute      // a replaced version outlives the deliveries that began with it
 	verifyDeadline = 10 * time.Second // a whole verification
 	deliverTimeout = 20 * time.Second // a whole delivery, provider calls included
@@ -84,6 +85,8 @@ type Broker struct {
 	inFlight sync.Map      // idempotency identity → struct{}: requests being worked on
 	verifies flights       // verifications in progress
 	rotation rotation
+	// references whose intents to put are durable already
+	references references
 }
 
 // Call is one request: who calls, and what the audit trail and the protocol need to know of the way it came.

@@ -258,7 +258,7 @@ func (d deps) finish(ctx context.Context, ref forgecroft.Reference) error {
 		return fmt.Errorf("destroying a secret version: %w", err)
 	}
 	return d.store.Update(ctx, func(tx forgecroft.Tx) error {
-		_, err := tx.DropIntent(ctx, ref)
+		_, err := tx.DropIntent(ctx, ref, "")
 		return err
 	})
 }

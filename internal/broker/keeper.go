@@ -108,7 +108,7 @@ func (k *Keeper) sweep(ctx context.Context, intent forgecroft.Intent) error {
 			return err
 		}
 		if destroy = !live; live {
-			_, err := tx.DropIntent(ctx, intent.Reference)
+			_, err := tx.DropIntent(ctx, intent.Reference, "")
 			return err
 		}
 		if intent.Kind == forgecroft.IntentDestroy {

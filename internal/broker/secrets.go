@@ -49,8 +49,7 @@ type storing struct {
 	act    act
 	config forgecroft.CredentialConfig // as it will be
 	values forgecroft.Values
-	was    int64 // the version it replaces
-	old    forgecroft.Reference
+	old    forgecroft.Reference // of the version it replaces
 }
 
 // storeSecrets makes one attempt.
@@ -58,11 +57,6 @@ func (b *Broker) storeSecrets(ctx context.Context, call Call, a act, o once, dat
 	s, err := b.prepare(ctx, call, a, data)
 	if err != nil {
 		return forgecroft.SecretVersion{}, b.settle(ctx, call, a, err)
-	}
-	now := b.instant()
-	intent := forgecroft.Intent{Reference: s.config.Reference, Kind: forgecroft.IntentPut, OrganizationID: call.OrganizationID, NotBefore: now.Add(putLease), CreatedAt: now}
-	if err := b.store.Update(ctx, func(tx forgecroft.Tx) error { return tx.CreateIntent(ctx, intent) }); err != nil {
-		return forgecroft.SecretVersion{}, err
 	}
 	// From here on the client's going away changes nothing: either the row points at the secret or the intent is turned around.
 	ctx = context.WithoutCancel(ctx)
@@ -91,19 +85,23 @@ func (b *Broker) prepare(ctx context.Context, call Call, a act, data map[string]
 	if err := forgecroft.Invalid(fields); err != nil {
 		return storing{}, err
 	}
-	s := storing{act: a, values: values, was: config.SecretVersion, old: config.Reference}
-	if config.Reference, err = b.newReference(); err != nil {
-		return storing{}, fmt.Errorf("making a reference: %w", err)
-	}
+	s := storing{act: a, values: values, old: config.Reference}
 	config.SecretVersion++
+	config.Revision++
 	config.Fields = slices.Sorted(maps.Keys(values))
 	config.Public = t.Public(values)
 	config.SecretSize = values.Size()
 	if t.Source != nil {
 		config.SourceID = t.Source(config.Public)
 	}
+	if err := b.checkStored(ctx, b.store, call, config, config.WorkspaceIDs); err != nil {
+		return storing{}, err
+	}
+	if config.Reference, err = b.references.take(ctx, b.deps, call.OrganizationID); err != nil {
+		return storing{}, fmt.Errorf("reserving a reference: %w", err)
+	}
 	s.config = config
-	return s, b.checkStored(ctx, b.store, call, config)
+	return s, nil
 }
 
 // unknownType is the failure of a config whose type this binary does not know, as after a downgrade.
@@ -112,14 +110,14 @@ func unknownType(c forgecroft.CredentialConfig) error {
 }
 
 // checkStored checks what the new version means for others: its source, and the workspaces that have it attached.
-func (b *Broker) checkStored(ctx context.Context, r forgecroft.Reader, call Call, config forgecroft.CredentialConfig) error {
+func (b *Broker) checkStored(ctx context.Context, r forgecroft.Reader, call Call, config forgecroft.CredentialConfig, workspaces []string) error {
 	if config.SecretSize > forgecroft.MaxEnvironment {
 		return tooLarge("data", config.SecretSize)
 	}
 	if err := b.checkSourceScope(ctx, r, call, config, config.SourceID); err != nil {
 		return err
 	}
-	for _, id := range config.WorkspaceIDs {
+	for _, id := range workspaces {
 		w, err := r.Workspace(ctx, call.OrganizationID, id)
 		if err != nil {
 			return err
@@ -159,19 +157,16 @@ func (b *Broker) commit(ctx context.Context, call Call, o once, s storing) (forg
 		OrganizationID: call.OrganizationID, CredentialConfigID: s.config.ID, Version: s.config.SecretVersion,
 		Reference: s.config.Reference, Fields: s.config.Fields, CreatedBy: call.KeyID, CreatedAt: now,
 	}
+	config := s.config
+	config.SecretsStoredAt, config.UpdatedAt = now, now
 	err := b.store.Update(ctx, func(tx forgecroft.Tx) error {
-		current, err := b.stillMine(ctx, tx, call, s)
-		if err != nil {
+		if err := b.checkAgain(ctx, tx, call, config); err != nil {
 			return err
 		}
-		current.SecretVersion, current.Reference, current.Fields = s.config.SecretVersion, s.config.Reference, s.config.Fields
-		current.Public, current.SecretSize, current.SourceID = s.config.Public, s.config.SecretSize, s.config.SourceID
-		current.SecretsStoredAt, current.UpdatedAt = now, now
-		current.Revision++
-		if err := b.checkStored(ctx, tx, call, current); err != nil {
-			return err
-		}
-		if err := tx.UpdateCredentialConfig(ctx, current); err != nil {
+		// The revision is the one that prepare saw, plus one: whatever else changed the config meanwhile makes this stale.
+		if err := tx.UpdateCredentialConfig(ctx, config); errors.Is(err, forgecroft.KindStale) {
+			return errOvertaken
+		} else if err != nil {
 			return err
 		}
 		if err := tx.AddSecretVersion(ctx, version); err != nil {
@@ -193,24 +188,27 @@ func (b *Broker) commit(ctx context.Context, call Call, o once, s storing) (forg
 	return version, err
 }
 
-// stillMine drops the intent and returns the config as it is now, or errOvertaken if the sweeper or another request was faster.
-func (b *Broker) stillMine(ctx context.Context, tx forgecroft.Tx, call Call, s storing) (forgecroft.CredentialConfig, error) {
-	intent, err := tx.Intent(ctx, s.config.Reference)
-	if errors.Is(err, forgecroft.KindNotFound) || (err == nil && intent.Kind != forgecroft.IntentPut) {
-		return forgecroft.CredentialConfig{}, errOvertaken
-	}
+// checkAgain checks in the transaction what may have changed since prepare without changing the config: that the sweeper has not
+// taken the reference, and who has the config attached.
+func (b *Broker) checkAgain(ctx context.Context, tx forgecroft.Tx, call Call, config forgecroft.CredentialConfig) error {
+	mine, err := tx.DropIntent(ctx, config.Reference, forgecroft.IntentPut)
 	if err != nil {
-		return forgecroft.CredentialConfig{}, err
+		return err
 	}
-	current, err := b.ownConfig(ctx, tx, call, s.config.ID)
+	if !mine {
+		return errOvertaken
+	}
+	users, err := tx.CredentialConfigUsers(ctx, call.OrganizationID, config.ID, MaxPage)
 	if err != nil {
-		return current, err
+		return err
 	}
-	if current.SecretVersion != s.was {
-		return current, errOvertaken
+	var workspaces []string
+	for _, user := range users {
+		if user.Type == "workspace" {
+			workspaces = append(workspaces, user.ID)
+		}
 	}
-	_, err = tx.DropIntent(ctx, s.config.Reference)
-	return current, err
+	return b.checkStored(ctx, tx, call, config, workspaces)
 }
 
 // abandon turns the intent of a version that did not come about into one to destroy, and tries that at once.

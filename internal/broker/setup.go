@@ -130,7 +130,7 @@ func (d deps) commitInstance(ctx context.Context, tx forgecroft.Tx, i forgecroft
 	if err := tx.CreateOrganization(ctx, owner.Organization); err != nil {
 		return err
 	}
-	if _, err := tx.DropIntent(ctx, i.KeysReference); err != nil {
+	if _, err := tx.DropIntent(ctx, i.KeysReference, forgecroft.IntentPut); err != nil {
 		return err
 	}
 	return d.commitOwner(ctx, tx, owner, "organization.create")

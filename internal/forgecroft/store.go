@@ -220,8 +220,8 @@ type IntentReader interface {
 // IntentWriter writes intents, leases and idempotency records.
 type IntentWriter interface {
 	CreateIntent(ctx context.Context, i Intent) error // replaces one for the same reference
-	// DropIntent removes an intent and reports whether it was there.
-	DropIntent(ctx context.Context, ref Reference) (bool, error)
+	// DropIntent removes an intent of a kind, or of any kind if that is empty, and reports whether it was there.
+	DropIntent(ctx context.Context, ref Reference, kind string) (bool, error)
 	// AcquireLease takes or renews a lease for holder until expires. It is [KindConflict] while another holds it at now.
 	AcquireLease(ctx context.Context, name, holder string, now, expires time.Time) (Lease, error)
 	// CreateIdempotencyRecord stores a result. [KindConflict] if one with the same identity is younger than [IdempotencyTTL]; an

@@ -142,7 +142,7 @@ func storeSecrets(ctx context.Context, s *store.Store, c forgecroft.CredentialCo
 		if _, err := tx.CredentialConfig(ctx, org, c.ID); err != nil {
 			return err
 		}
-		if _, err := tx.DropIntent(ctx, c.Reference); err != nil {
+		if _, err := tx.DropIntent(ctx, c.Reference, forgecroft.IntentPut); err != nil {
 			return err
 		}
 		if err := tx.UpdateCredentialConfig(ctx, c); err != nil {

@@ -39,8 +39,12 @@ func (t *tx) CreateIntent(ctx context.Context, i forgecroft.Intent) error {
 }
 
 // DropIntent implements [forgecroft.IntentWriter].
-func (t *tx) DropIntent(ctx context.Context, ref forgecroft.Reference) (bool, error) {
-	n, err := t.exec(ctx, "DELETE FROM intents WHERE reference = $1", string(ref))
+func (t *tx) DropIntent(ctx context.Context, ref forgecroft.Reference, kind string) (bool, error) {
+	if kind == "" {
+		n, err := t.exec(ctx, "DELETE FROM intents WHERE reference = $1", string(ref))
+		return n > 0, err
+	}
+	n, err := t.exec(ctx, "DELETE FROM intents WHERE reference = $1 AND kind = $2", string(ref), kind)
 	return n > 0, err
 }
 

@@ -290,7 +290,7 @@ func testIntents(t *testing.T, f *fixture) {
 
 	drop := func() (there bool) {
 		f.update(func(tx forgecroft.Tx) (err error) {
-			there, err = tx.DropIntent(ctx, late.Reference)
+			there, err = tx.DropIntent(ctx, late.Reference, "")
 			return err
 		})
 		return there
