@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/forgecroft/forgecroft/internal/runner"
 	"github.com/forgecroft/forgecroft/sdk"
 )
@@ -20,7 +23,7 @@ import (
 // TestMain makes the test binary also the child and the wrapper of the tests: what it is depends on its first argument.
 func TestMain(m *testing.M) {
 	roles := map[string]func(args []string) int{
-		"as:print": printSelf, "as:exit": exitWith, "as:die": dieOf, "as:file": showFile, "as:signals": showSignals, "as:wrapper": wrap, "as:echo": echo,
+		"as:print": printSelf, "as:exit": exitWith, "as:die": dieOf, "as:file": showFile, "as:signals": showSignals, "as:wrapper": wrap, "as:echo": echo, "as:hardened": hardened,
 	}
 	if len(os.Args) > 1 && roles[os.Args[1]] != nil {
 		os.Exit(roles[os.Args[1]](os.Args[2:]))
@@ -88,12 +91,24 @@ func wrap(args []string) int {
 		return 90
 	}
 	runner.Harden()
-	c := runner.Command{Env: env, Argv: args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	c := runner.Command{Env: env, Argv: args[1:], Environ: os.Environ(), Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Mask: os.Getenv("MASK") != ""}
 	code, err := c.Run(context.Background())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 	}
 	return code
+}
+
+// hardened hardens itself and prints what came of it.
+func hardened([]string) int {
+	runner.Harden()
+	dumpable, err := unix.PrctlRetInt(unix.PR_GET_DUMPABLE, 0, 0, 0, 0)
+	var cores unix.Rlimit
+	if err := errors.Join(err, unix.Getrlimit(unix.RLIMIT_CORE, &cores)); err != nil {
+		return 1
+	}
+	fmt.Printf("dumpable %d, cores %d %d\n", dumpable, cores.Cur, cores.Max)
+	return 0
 }
 
 // result is what came of a run.
