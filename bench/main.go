@@ -21,8 +21,13 @@ func main() {
 	seconds := flag.Float64("seconds", 5, "how long each load runs")
 	flag.IntVar(&o.items, "items", 100_000, "how many credential configs the listing is measured with")
 	flag.IntVar(&o.credentials, "credentials", 10_000, "how many stored credentials memory and restart are measured with")
-	flag.StringVar(&o.only, "only", "", "measure just the part of this name: delivery, store, memory, start, exec, list")
+	flag.StringVar(&o.only, "only", "", "measure just the part of this name: scale, delivery, store, memory, start, exec, list")
+	empty := flag.Bool("serve-empty", false, "only serve an empty handler, as the other end of the measurement for scale")
 	flag.Parse()
+	if *empty {
+		fmt.Fprintln(os.Stderr, "bench:", serveEmpty())
+		os.Exit(1)
+	}
 	o.length = time.Duration(*seconds * float64(time.Second))
 	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
@@ -49,7 +54,7 @@ func run(ctx context.Context, o options) error {
 		name    string
 		measure func(context.Context, options, *table) error
 	}{
-		{"delivery", measureDelivery}, {"store", measureStore}, {"memory", measureMemory}, {"start", measureStart}, {"exec", measureExec}, {"list", measureList},
+		{"scale", measureScale}, {"delivery", measureDelivery}, {"store", measureStore}, {"memory", measureMemory}, {"start", measureStart}, {"exec", measureExec}, {"list", measureList},
 	}
 	for _, p := range parts {
 		if !o.wants(p.name) {

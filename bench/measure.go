@@ -228,8 +228,7 @@ func restarts(ctx context.Context, s *server, n int) (time.Duration, error) {
 			return 0, err
 		}
 	}
-	slices.Sort(times)
-	return times[n/2], nil
+	return middle(times), nil
 }
 
 // measureExec measures what forgecroft exec adds to running a child directly.
@@ -267,8 +266,7 @@ func median(n int, environ []string, name string, args ...string) (time.Duration
 		}
 		times[i] = time.Since(began)
 	}
-	slices.Sort(times)
-	return times[n/2], nil
+	return middle(times), nil
 }
 
 // measureList measures the first page of a long list.
@@ -292,3 +290,9 @@ func measureList(ctx context.Context, o options, t *table) error {
 
 // ms writes a duration in milliseconds.
 func ms(d time.Duration) string { return fmt.Sprintf("%.2f ms", float64(d.Microseconds())/1000) }
+
+// middle is the median.
+func middle(times []time.Duration) time.Duration {
+	slices.Sort(times)
+	return times[len(times)/2]
+}

@@ -111,7 +111,9 @@ func (s *server) stop() error {
 		}
 		return nil
 	case <-time.After(stopTime):
-		return errors.Join(errors.New("the server did not stop"), cmd.Process.Kill())
+		err := errors.Join(errors.New("the server did not stop"), cmd.Process.Kill())
+		<-s.done
+		return err
 	}
 }
 

@@ -1,6 +1,9 @@
 package main
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // story is the whole of it, in order. Later steps build on earlier ones.
 func story() []step {
@@ -52,42 +55,57 @@ func otherProviders() []step {
 }
 
 func ending() []step {
-	return []step{
-		{
-			"What is in use stays", "A credential that a workspace has attached cannot be deleted from under it.",
-			[]act{
-				command{line: `forgecroft credential delete Cloudflare --yes`, code: exitConflict, shows: []string{"shop-prod"}},
-				command{line: `forgecroft credential delete "Old AWS" --yes`},
-				command{line: `forgecroft credential list`, shows: []string{"Cloudflare"}, hides: []string{"Old AWS"}},
+	return []step{inUse(), record(), rotation(), afterwards()}
+}
+
+func inUse() step {
+	return step{
+		"What is in use stays", "A credential that a workspace has attached cannot be deleted from under it.",
+		[]act{
+			command{line: `forgecroft credential delete Cloudflare --yes`, code: exitConflict, shows: []string{"shop-prod"}},
+			command{line: `forgecroft credential delete "Old AWS" --yes`},
+			command{line: `forgecroft credential list`, shows: []string{"Cloudflare"}, hides: []string{"Old AWS"}},
+		},
+	}
+}
+
+func record() step {
+	return step{
+		"The record", "Every change, denial and delivery is in a chain of hashes that anybody can check; a checkpoint kept elsewhere shows a cut-off end.",
+		[]act{
+			command{line: `forgecroft audit list --action environment.deliver --limit 1`, shows: []string{"environment.deliver", "shop-prod", "CLOUDFLARE_API_TOKEN"}},
+			command{line: `forgecroft audit list --outcome denied`, shows: []string{"project.create", "credential_config.list", "audit_event.list"}},
+			command{line: `forgecroft audit checkpoint > checkpoint.json`},
+			command{line: `forgecroft audit verify --checkpoint checkpoint.json`, shows: []string{"intact"}},
+		},
+	}
+}
+
+func rotation() step {
+	return step{
+		"A new key for the vault", "Every secret moves to a new key-encryption key while the server serves.",
+		[]act{
+			command{line: `forgecroft vault keys`, keep: map[string]string{"old_key": `([0-9a-f]{16})  primary`}},
+			command{line: `forgecroft vault rotate-key`, shows: []string{"{old_key}  older    0"}},
+			command{
+				line:  `forgecroft exec -w shop-prod -- sh -c 'echo "a greeting of ${#TF_VAR_greeting} characters"'`,
+				shows: []string{fmt.Sprintf("of %d characters", len(greeting))},
 			},
 		},
-		{
-			"The record", "Every change, denial and delivery is in a chain of hashes that anybody can check; a checkpoint kept elsewhere shows a cut-off end.",
-			[]act{
-				command{line: `forgecroft audit list --action environment.deliver --limit 3`, shows: []string{"environment.deliver"}},
-				command{line: `forgecroft audit list --outcome denied`, shows: []string{"denied"}},
-				command{line: `forgecroft audit checkpoint > checkpoint.json`},
-				command{line: `forgecroft audit verify --checkpoint checkpoint.json`},
-			},
-		},
-		{
-			"A new key for the vault", "Every secret moves to a new key-encryption key while the server serves.",
-			[]act{
-				command{line: `forgecroft vault keys`},
-				command{line: `forgecroft vault rotate-key`},
-				command{line: `forgecroft vault keys`},
-				command{line: `forgecroft exec -w shop-prod -- sh -c 'test "$TF_VAR_greeting" = "` + greeting + `"' && echo delivered`, shows: []string{"delivered"}},
-			},
-		},
-		{
-			"A restart", "Metadata, secrets, verification results and the record are all still there.",
-			[]act{
-				elsewhere{"The server is stopped and started again.", restart},
-				command{line: `forgecroft credential list`, shows: []string{"Production AWS", "Google", "Cloudflare"}},
-				command{line: `forgecroft workspace preview shop-prod`, shows: []string{"AWS_SESSION_TOKEN", "TF_VAR_greeting"}},
-				command{line: `forgecroft exec -w shop-prod --mask -- sh -c 'echo "the vault says: $TF_VAR_greeting"'`, shows: []string{"the vault says: "}},
-				command{line: `forgecroft audit verify --checkpoint checkpoint.json`},
-			},
+	}
+}
+
+func afterwards() step {
+	return step{
+		"A restart", "Metadata, secrets, verification results and the record are all still there.",
+		[]act{
+			elsewhere{"The server is stopped and started again.", restart},
+			command{line: `forgecroft credential show "Production AWS"`, shows: []string{"state           valid", forgecroftARN}},
+			command{line: `forgecroft workspace show shop-prod`, shows: []string{"Deploy role", "Google", "Cloudflare", "Shop settings"}},
+			command{line: `forgecroft credential verify Google`, shows: []string{"valid", serviceEmail}},
+			command{line: `forgecroft exec -w shop-prod --mask -- sh -c 'echo "the vault says: $TF_VAR_greeting"'`, shows: []string{"the vault says: ***"}},
+			command{line: `forgecroft vault keys`, shows: []string{"{old_key}  older    0"}},
+			command{line: `forgecroft audit verify --checkpoint checkpoint.json`, shows: []string{"intact"}},
 		},
 	}
 }

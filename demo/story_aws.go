@@ -43,7 +43,7 @@ func awsUndecided() step {
 func awsDeleted() step {
 	old := aws.User{Account: accountID, Name: "old", AccessKeyID: "AKIAI44QH8DHBEXAMPLE", SecretAccessKey: "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY"}
 	return step{
-		"AWS: a key that is gone", "The provider's own error is shown, and exit code 6 lets a script tell it from a failure to ask.",
+		"AWS: a key that is gone", "Exit code 6 and the provider's own error. It takes some seconds: AWS does not know new keys at once, so Forgecroft asks again before it says no.",
 		[]act{
 			elsewhere{"FAKE AWS: the user \"old\" exists; the key is in old.json.", func(_ context.Context, s *stage) error {
 				s.clouds.aws.AddUser(old)

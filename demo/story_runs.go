@@ -3,7 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 )
+
+// sessionTime is the duration_seconds of the deploy role.
+const sessionTime = 900 * time.Second
 
 func runs() []step {
 	return []step{attaching(), running(), expiring(), masking(), runnerKey()}
@@ -45,7 +50,11 @@ func expiring() step {
 			command{
 				line: `forgecroft exec -w shop-prod -- sh -c 'echo "key id $AWS_ACCESS_KEY_ID"'`, shows: []string{"key id ASIA"}, hides: []string{accessKeyID},
 			},
-			command{line: `forgecroft env -w shop-prod --format json | grep -i -B2 -A2 expires`, shows: []string{"expires_at"}},
+			command{
+				line: `forgecroft env -w shop-prod --format json | grep expires_at`,
+				keep: map[string]string{"expires_at": `"expires_at": "([^"]+)"`},
+			},
+			elsewhere{"That is at most a quarter of an hour from now.\n", shortLived},
 		},
 	}
 }
@@ -93,6 +102,18 @@ func providersAsked(_ context.Context, s *stage) error {
 	}
 	if sessions < 2 || tokens < 2 {
 		return errors.New("the providers were not asked for this run")
+	}
+	return nil
+}
+
+// shortLived holds the end of a delivery against the role's 900 seconds.
+func shortLived(_ context.Context, s *stage) error {
+	end, err := time.Parse(time.RFC3339, s.vars["expires_at"])
+	if err != nil {
+		return err
+	}
+	if left := time.Until(end); left <= 0 || left > sessionTime {
+		return fmt.Errorf("the session ends in %v, want at most %v", left, sessionTime)
 	}
 	return nil
 }

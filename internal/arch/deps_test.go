@@ -18,6 +18,7 @@ var reasons = map[string]string{ // module → reason
 	"github.com/google/uuid":                   "UUID version 7",
 	"github.com/pressly/goose/v3":              "migrations for both databases, with locking",
 	"github.com/prometheus/client_golang":      "metrics in the format that operators scrape",
+	"github.com/rogpeppe/go-internal":          "tests: the CLI as scripts",
 	"github.com/spf13/cobra":                   "the CLI: help, completion, what people of this field know",
 	"go.uber.org/goleak":                       "tests: no goroutine is left behind",
 	"golang.org/x/oauth2":                      "the signed-JWT token exchange with Google",

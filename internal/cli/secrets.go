@@ -20,6 +20,20 @@ type secretInput struct {
 	from  string   // a file with all fields; "-": standard input
 }
 
+// readsInputTwice reports whether more than one value is to come from standard input: the second would be empty.
+func (in secretInput) readsInputTwice() bool {
+	count := 0
+	if in.from == "-" {
+		count++
+	}
+	for _, pair := range in.files {
+		if strings.HasSuffix(pair, "=-") {
+			count++
+		}
+	}
+	return count > 1
+}
+
 func (a *app) credentialSetSecrets() *cobra.Command {
 	var in secretInput
 	c := a.onConfig("set-secrets CREDENTIAL", "Store the secrets of a credential config: a new version, whole", func(ctx context.Context, client *sdk.Client, c sdk.CredentialConfig) error {
@@ -46,8 +60,9 @@ func (a *app) credentialSetSecrets() *cobra.Command {
 history would see them: they are asked for without an echo, or read from files or standard input. Only fields that are not secret may
 be given by --set.
 
---from reads all fields at once: a JSON object, or lines of NAME=VALUE (a value may stand in single or double quotes; "export " before a
-name is skipped).`
+--from reads all fields at once: a JSON object, or lines of NAME=VALUE as .env files and shells have them. A value without quotes goes to the end
+of the line; in single quotes everything stands for itself; in double quotes \n, \r, \t, \\, \", \$ and \` + "`" + ` are escapes. Values in quotes may go over
+several lines. What "forgecroft env" prints as dotenv, shell or json can be read back.`
 	c.Example = `  forgecroft credential set-secrets "Production AWS"                          # asks
   forgecroft credential set-secrets "Production AWS" --set region=eu-central-1
   forgecroft credential set-secrets GCP --file service_account_key=key.json
@@ -61,7 +76,10 @@ name is skipped).`
 
 // collect gathers the fields from flags, files and questions.
 func (a *app) collect(ctx context.Context, client *sdk.Client, t sdk.CredentialType, in secretInput) (map[string]json.RawMessage, error) {
-	data := map[string]json.RawMessage{}
+	if in.readsInputTwice() {
+		return nil, usage("standard input can be read once: - stands for one field or for all of them")
+	}
+	data := map[string]json.RawMessage{} // field → value
 	if in.from != "" {
 		text, err := a.readInput(in.from)
 		if err != nil {
@@ -92,7 +110,9 @@ func (a *app) collect(ctx context.Context, client *sdk.Client, t sdk.CredentialT
 		if err != nil {
 			return nil, err
 		}
-		data[name] = quote(trimLineEnd(string(text)))
+		if data[name], err = encodeText(name, trimLineEnd(string(text))); err != nil {
+			return nil, err
+		}
 	}
 	return data, a.askMissing(t, data, in)
 }
@@ -101,7 +121,7 @@ func (a *app) collect(ctx context.Context, client *sdk.Client, t sdk.CredentialT
 func splitPair(pair string) (name, value string, err error) {
 	name, value, found := strings.Cut(pair, "=")
 	if !found || name == "" {
-		return "", "", usage("%q is not of the form field=value", name)
+		return "", "", usage("what --set and --file take has the form field=value") // What was given instead may be a secret.
 	}
 	return name, value, nil
 }
@@ -124,10 +144,11 @@ func fieldValue(ctx context.Context, client *sdk.Client, t sdk.CredentialType, n
 		}
 		switch f.Kind {
 		case "integer":
-			if _, err := strconv.ParseInt(value, 10, 64); err != nil {
+			number, err := strconv.ParseInt(value, 10, 64)
+			if err != nil {
 				return nil, usage("%s takes a whole number", name)
 			}
-			return json.RawMessage(value), nil
+			return json.RawMessage(strconv.FormatInt(number, 10)), nil
 		case "credential_config_id":
 			ids, err := configIDs(ctx, client, []string{value})
 			if err != nil {
@@ -136,13 +157,7 @@ func fieldValue(ctx context.Context, client *sdk.Client, t sdk.CredentialType, n
 			return quote(ids[0]), nil
 		}
 	}
-	return quote(value), nil
-}
-
-// quote makes a JSON string.
-func quote(text string) json.RawMessage {
-	quoted, _ := json.Marshal(text) // A string always marshals.
-	return quoted
+	return encodeText(name, value)
 }
 
 // trimLineEnd removes the line end that editors put after a single line. Values of several lines keep every byte.
@@ -168,8 +183,11 @@ func (a *app) askMissing(t sdk.CredentialType, data map[string]json.RawMessage, 
 		if err != nil {
 			return err
 		}
-		if value != "" {
-			data[f.Name] = quote(value)
+		if value == "" {
+			continue
+		}
+		if data[f.Name], err = encodeText(f.Name, value); err != nil {
+			return err
 		}
 	}
 	if !t.AnyNames || len(data) > 0 {
@@ -212,46 +230,8 @@ func (a *app) askVariables(data map[string]json.RawMessage) error {
 		if err != nil {
 			return err
 		}
-		data[name] = quote(value)
-	}
-}
-
-// parseFields reads a JSON object or lines of NAME=VALUE. Its failures never repeat a value.
-func parseFields(text []byte) (map[string]json.RawMessage, error) {
-	trimmed := strings.TrimSpace(strings.TrimPrefix(string(text), "\ufeff"))
-	if strings.HasPrefix(trimmed, "{") {
-		var data map[string]json.RawMessage
-		if json.Unmarshal([]byte(trimmed), &data) != nil {
-			return nil, fmt.Errorf("this begins like a JSON object, but is none")
+		if data[name], err = encodeText(name, value); err != nil {
+			return err
 		}
-		return data, nil
 	}
-	data := map[string]json.RawMessage{}
-	for number, line := range strings.Split(strings.ReplaceAll(trimmed, "\r\n", "\n"), "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		name, value, found := strings.Cut(strings.TrimPrefix(line, "export "), "=")
-		if !found {
-			return nil, fmt.Errorf("line %d is not of the form NAME=VALUE", number+1)
-		}
-		name = strings.TrimSpace(name)
-		if _, twice := data[name]; twice {
-			return nil, fmt.Errorf("line %d gives %s a second time", number+1, name)
-		}
-		data[name] = quote(unquote(strings.TrimSpace(value)))
-	}
-	if len(data) == 0 {
-		return nil, fmt.Errorf("it is empty")
-	}
-	return data, nil
-}
-
-// unquote takes a value out of matching quotes.
-func unquote(value string) string {
-	if len(value) >= 2 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {
-		return value[1 : len(value)-1]
-	}
-	return value
 }
