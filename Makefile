@@ -31,13 +31,13 @@ lint: ## formatting, vet, staticcheck, generated files
 	$(GO) mod tidy -diff
 
 generate: ## golden files and generated references
-	$(GO) test ./internal/... -run 'Golden' -update
+	$(GO) test ./internal/store ./internal/credtype ./internal/httpapi -run "Golden|Schema" -update
 
 fuzz: ## every fuzz target for FUZZTIME each
 	./.ci/fuzz $(or $(FUZZTIME),10s)
 
 crash: build ## the long run of the crash harness
-	FORGECROFT_CRASH=long $(GO) test ./internal/servertest/crash -count=1 -timeout 3h -v
+	FORGECROFT_CRASH=long $(GO) test ./internal/servertest/crash ./internal/vault/embedded -count=1 -timeout 3h -v
 
 bench: build ## the load of docs/performance.md against the built binary
 	$(GO) run ./bench

@@ -51,7 +51,7 @@ func expiring() step {
 				line: `forgecroft exec -w shop-prod -- sh -c 'echo "key id $AWS_ACCESS_KEY_ID"'`, shows: []string{"key id ASIA"}, hides: []string{accessKeyID},
 			},
 			command{
-				line: `forgecroft env -w shop-prod --format json | grep expires_at`,
+				line: `forgecroft env -w shop-prod --json | grep expires_at`,
 				keep: map[string]string{"expires_at": `"expires_at": "([^"]+)"`},
 			},
 			elsewhere{"That is at most a quarter of an hour from now.\n", shortLived},

@@ -7,6 +7,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -54,13 +57,39 @@ func (a *app) auditList() *cobra.Command {
 	return c
 }
 
-// detail shows the details of an event in one line.
+// detail shows the details of an event in one line: names and values, of lists of objects only how many. --json has all of it.
 func detail(details map[string]any) string {
-	if len(details) == 0 {
-		return ""
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(details)) {
+		if value := detailValue(details[name]); value != "" {
+			parts = append(parts, name+"="+value)
+		}
 	}
-	text, _ := json.Marshal(details) // It came as JSON.
-	return strings.Trim(string(text), "{}")
+	return strings.Join(parts, " ")
+}
+
+func detailValue(value any) string {
+	switch value := value.(type) {
+	case nil:
+		return ""
+	case string:
+		if strings.ContainsAny(value, " =\"") {
+			return strconv.Quote(value)
+		}
+		return value
+	case []any:
+		texts := make([]string, len(value))
+		for i, item := range value {
+			if _, isObject := item.(map[string]any); isObject {
+				return strconv.Itoa(len(value))
+			}
+			texts[i] = fmt.Sprint(item)
+		}
+		return strings.Join(texts, ",")
+	default:
+		text, _ := json.Marshal(value) // It came as JSON.
+		return string(text)
+	}
 }
 
 func (a *app) auditCheckpoint() *cobra.Command {

@@ -89,7 +89,7 @@ func (a *app) envCommand() *cobra.Command {
 		Use: "env --workspace WORKSPACE", Short: "Print the environment of a workspace for other tools", Args: cobra.NoArgs,
 		Long: `Print the credentials of a workspace. They are secrets: know where the output goes.
 
-Formats: shell (for eval), dotenv (NAME="value" lines), json (as the API delivers it), github (a step's environment: writes to the file that $GITHUB_ENV names,
+Formats: shell (for eval), dotenv (NAME=value lines), json (one object of names and values; --json prints all that the API delivers), github (a step's environment: writes to the file that $GITHUB_ENV names,
 and masks the values in the step's log). A credential that needs a key file needs --files-dir too, or exec.`,
 		Example: "  eval \"$(forgecroft env --workspace shop-prod --format shell)\"\n  forgecroft env --workspace shop-prod --format github",
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -101,6 +101,9 @@ and masks the values in the step's log). A credential that needs a key file need
 			env, err := a.take(cmd, d)
 			if err != nil {
 				return err
+			}
+			if a.json {
+				return a.printJSON(env)
 			}
 			return write(env)
 		},
@@ -117,7 +120,7 @@ func (a *app) formats(directory string) map[string]func(sdk.Environment) error {
 	return map[string]func(sdk.Environment) error{
 		"shell":  func(e sdk.Environment) error { return runner.Shell(a.Out, e, directory) },
 		"dotenv": func(e sdk.Environment) error { return runner.Dotenv(a.Out, e, directory) },
-		"json":   func(e sdk.Environment) error { return a.printJSON(e) },
+		"json":   func(e sdk.Environment) error { return runner.JSON(a.Out, e, directory) },
 		"github": func(e sdk.Environment) error { return a.github(e, directory) },
 	}
 }
