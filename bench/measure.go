@@ -60,11 +60,13 @@ func measureDelivery(ctx context.Context, o options, t *table) error {
 		if _, err := load(ctx, s, connections, o.length/5, func(int) request { return two }); err != nil { // warm-up
 			return err
 		}
+		before := s.cpuTime()
 		r, err := load(ctx, s, connections, o.length, func(int) request { return two })
 		if err != nil {
 			return err
 		}
-		t.add(fmt.Sprintf("delivery, %d connections", connections), goals[connections], "%.0f/s; p50 %s, p99 %s", r.rate(), ms(r.percentile(0.5)), ms(r.percentile(0.99)))
+		t.add(fmt.Sprintf("delivery, %d connections", connections), goals[connections], "%.0f/s; p50 %s, p99 %s; server's CPU %s each",
+			r.rate(), ms(r.percentile(0.5)), ms(r.percentile(0.99)), s.cpuSince(before, r))
 	}
 	var costs []string
 	for _, n := range []int{1, 2, 8, 32} {
@@ -78,7 +80,7 @@ func measureDelivery(ctx context.Context, o options, t *table) error {
 		if err != nil {
 			return err
 		}
-		costs = append(costs, fmt.Sprintf("%d: %.0f µs", n, float64((s.cpuTime()-before).Microseconds())/float64(r.requests)))
+		costs = append(costs, fmt.Sprintf("%d: %s", n, s.cpuSince(before, r)))
 	}
 	t.add("CPU per delivery, by credentials attached", "grows with them alone", "%s", strings.Join(costs, ", "))
 	return nil

@@ -110,6 +110,11 @@ func (s *server) cpuTime() time.Duration {
 	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ is 100 on Linux.
 }
 
+// cpuSince is what a request of r has cost the server, of a load that began when its CPU time was before.
+func (s *server) cpuSince(before time.Duration, r result) string {
+	return fmt.Sprintf("%.0f µs", float64((s.cpuTime()-before).Microseconds())/float64(r.requests))
+}
+
 // call makes one API call and decodes the answer into to.
 func (s *server) call(method, path string, body, to any) error {
 	var text []byte

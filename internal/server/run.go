@@ -25,6 +25,7 @@ const drainTime = 20 * time.Second
 // Run serves until ctx ends, then lets requests in flight finish and closes everything. Messages for a person go to stdout, the log to stderr.
 func Run(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 	harden()
+	tune()
 	logger := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: c.LogLevel}))
 	h, err := openHouse(ctx, c, logger)
 	if err != nil {

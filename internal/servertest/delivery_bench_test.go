@@ -12,8 +12,15 @@ import (
 	"github.com/forgecroft/forgecroft/internal/servertest"
 )
 
-// BenchmarkDelivery delivers two stored credentials over HTTP to 64 connections at once. `make bench` measures the built binary; this is for profiles.
+// BenchmarkDelivery delivers two stored credentials over HTTP. `make bench` measures the built binary; this is for profiles.
 func BenchmarkDelivery(b *testing.B) {
+	for _, connections := range []int{1, 8, 64} {
+		b.Run(fmt.Sprint(connections), func(b *testing.B) { deliver(b, connections) })
+	}
+}
+
+// deliver delivers over so many connections at once.
+func deliver(b *testing.B, connections int) {
 	s := servertest.MustStart(b, map[string]string{"log-level": "warn"})
 	id := field(b, s.MustCall(b, s.OwnerKey, "POST", "/projects", `{"name":"p"}`).Body, "id")
 	var ids []string
@@ -24,9 +31,9 @@ func BenchmarkDelivery(b *testing.B) {
 	}
 	w := field(b, s.MustCall(b, s.OwnerKey, "POST", "/workspaces", fmt.Sprintf(`{"name":"w","project_id":%q,"credential_config_ids":[%s]}`, id, strings.Join(ids, ","))).Body, "id")
 	request := fmt.Sprintf("POST /workspaces/%s/environment HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 0\r\n\r\n", w, s.OwnerKey)
-	work := make(chan struct{}, 64)
+	work := make(chan struct{}, connections)
 	var group sync.WaitGroup
-	for range 64 {
+	for range connections {
 		conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 		if err != nil {
 			b.Fatal(err)
