@@ -63,7 +63,7 @@ func (c *Client) session(
 		if err != nil || !isXML(reply) {
 			return wrongShape()
 		}
-		found, err := parseSession(results, roleARN, c.now())
+		found, err := parseSession(results, roleARN, c.now(), c.OwnEndpoint())
 		if err != nil {
 			return wrongShape()
 		}

@@ -34,5 +34,5 @@ type Identity struct {
 type Session struct {
 	Keys           Keys
 	Expires        time.Time // UTC
-	AssumedRoleARN string    // arn:aws:sts::…:assumed-role/<role>/<session name>
+	AssumedRoleARN string    // arn:aws:sts::…:assumed-role/<role>/<session name>; empty if a compatible server names none
 }

@@ -186,6 +186,31 @@ func sessionBody(role, expiration string) string {
 </AssumeRoleResult></AssumeRoleResponse>`
 }
 
+// nobody empties the role user of an answer.
+func nobody(body string) string {
+	before, _, _ := strings.Cut(body, "<AssumedRoleUser>")
+	_, after, _ := strings.Cut(body, "</AssumedRoleUser>")
+	return before + "<AssumedRoleUser><Arn></Arn><AssumeRoleId></AssumeRoleId></AssumedRoleUser>" + after
+}
+
+// TestUnnamedRole holds the public endpoints to what compatible servers are forgiven.
+func TestUnnamedRole(t *testing.T) {
+	replies := roundTrip(func(*http.Request) *http.Response {
+		recorder := httptest.NewRecorder()
+		ok(nobody(sessionBody("terraform", "2026-11-23T13:00:00Z"))).ServeHTTP(recorder, nil)
+		return recorder.Result()
+	})
+	public := aws.New(aws.Config{HTTPClient: &http.Client{Transport: replies}, Now: start})
+	_, err := public.AssumeRole(t.Context(), longTerm(), "", aws.AssumeRoleInput{RoleARN: roleARN, SessionName: "run-1"})
+	check(t, err, provider.Inconclusive, provider.CodeProtocol)
+}
+
+// roundTrip answers requests without a network.
+type roundTrip func(*http.Request) *http.Response
+
+// RoundTrip implements [http.RoundTripper].
+func (r roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return r(req), nil }
+
 func TestAssumeRoleMapping(t *testing.T) {
 	good := sessionBody("terraform", "2026-11-23T13:00:00Z")
 	tests := []struct {
@@ -195,6 +220,7 @@ func TestAssumeRoleMapping(t *testing.T) {
 		code  string
 	}{
 		{"keys", ok(good), "", ""},
+		{"role user empty, as MinIO sends it", ok(nobody(good)), "", ""},
 		{"denied", stsError(403, "AccessDenied", "User is not authorized to perform: sts:AssumeRole"), provider.Invalid, "AccessDenied"},
 		{"duration too long", stsError(400, "ValidationError", "The requested DurationSeconds exceeds the MaxSessionDuration"), provider.Invalid, "ValidationError"},
 		{"policy malformed", stsError(400, "MalformedPolicyDocument", "no"), provider.Invalid, "MalformedPolicyDocument"},

@@ -126,9 +126,14 @@ var (
 	tokenShape = regexp.MustCompile(`^[\x21-\x7e]+$`)
 )
 
-// parseSession reads the result of an AssumeRole action. The keys must expire after now, and be of the role that was asked for.
-func parseSession(results []assumeRoleResult, roleARN string, now time.Time) (Session, error) {
-	if len(results) != 1 || len(results[0].Credentials) != 1 || len(results[0].AssumedRoleUser) != 1 {
+// parseSession reads the result of an AssumeRole action. The keys must expire after now, and be of the role that was asked for. Compatible
+// servers (MinIO) leave the role user out or empty; unnamed says that this is allowed.
+func parseSession(results []assumeRoleResult, roleARN string, now time.Time, unnamed bool) (Session, error) {
+	if len(results) != 1 || len(results[0].Credentials) != 1 {
+		return Session{}, errShape
+	}
+	arn, ok := assumedRole(results[0], roleARN, unnamed)
+	if !ok {
 		return Session{}, errShape
 	}
 	given := results[0].Credentials[0]
@@ -136,8 +141,7 @@ func parseSession(results []assumeRoleResult, roleARN string, now time.Time) (Se
 	secret, okSecret := only(given.SecretAccessKey)
 	token, okToken := only(given.SessionToken)
 	expiration, okExpiration := only(given.Expiration)
-	arn, okARN := only(results[0].AssumedRoleUser[0].Arn)
-	if !okID || !okSecret || !okToken || !okExpiration || !okARN {
+	if !okID || !okSecret || !okToken || !okExpiration {
 		return Session{}, errShape
 	}
 	if !keyIDShape.MatchString(id) || !tokenShape.MatchString(secret) || !tokenShape.MatchString(token) {
@@ -147,14 +151,24 @@ func parseSession(results []assumeRoleResult, roleARN string, now time.Time) (Se
 	if err != nil || !expires.After(now) {
 		return Session{}, errShape
 	}
-	if !sessionOf(arn, roleARN) {
-		return Session{}, errShape
-	}
 	return Session{
 		Keys:           Keys{AccessKeyID: id, SecretAccessKey: secret, SessionToken: token},
 		Expires:        expires.UTC(),
 		AssumedRoleARN: arn,
 	}, nil
+}
+
+// assumedRole returns the ARN that an answer names, which must be of the role; empty if none is named and that is allowed.
+func assumedRole(result assumeRoleResult, roleARN string, unnamed bool) (string, bool) {
+	var named []string
+	for _, user := range result.AssumedRoleUser {
+		named = append(named, user.Arn...)
+	}
+	if unnamed && strings.Join(named, "") == "" {
+		return "", true
+	}
+	arn, ok := only(named)
+	return arn, ok && len(result.AssumedRoleUser) == 1 && sessionOf(arn, roleARN)
 }
 
 // sessionOf reports whether an assumed-role ARN is of a role: same account, same role name. Paths are not part of such ARNs.
