@@ -195,21 +195,15 @@ func nobody(body string) string {
 
 // TestUnnamedRole holds the public endpoints to what compatible servers are forgiven.
 func TestUnnamedRole(t *testing.T) {
-	replies := roundTrip(func(*http.Request) *http.Response {
+	replies := roundTrip(func(*http.Request) (*http.Response, error) {
 		recorder := httptest.NewRecorder()
 		ok(nobody(sessionBody("terraform", "2026-11-23T13:00:00Z"))).ServeHTTP(recorder, nil)
-		return recorder.Result()
+		return recorder.Result(), nil
 	})
 	public := aws.New(aws.Config{HTTPClient: &http.Client{Transport: replies}, Now: start})
 	_, err := public.AssumeRole(t.Context(), longTerm(), "", aws.AssumeRoleInput{RoleARN: roleARN, SessionName: "run-1"})
 	check(t, err, provider.Inconclusive, provider.CodeProtocol)
 }
-
-// roundTrip answers requests without a network.
-type roundTrip func(*http.Request) *http.Response
-
-// RoundTrip implements [http.RoundTripper].
-func (r roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return r(req), nil }
 
 func TestAssumeRoleMapping(t *testing.T) {
 	good := sessionBody("terraform", "2026-11-23T13:00:00Z")
