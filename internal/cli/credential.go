@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -136,9 +138,18 @@ func (a *app) showConfig(c sdk.CredentialConfig) error {
 	if c.ProjectID != nil {
 		scope += " " + *c.ProjectID
 	}
-	return a.printFields("credential", c.Name, "id", c.ID, "type", c.CredentialType, "scope", scope, "description", c.Description, "state", a.state(c), "secret version", version,
+	err := a.printFields("credential", c.Name, "id", c.ID, "type", c.CredentialType, "scope", scope, "description", c.Description, "state", a.state(c), "secret version", version,
 		"fields", strings.Join(c.Fields, " "), "values", strings.Join(values, "\n"), "verified", verified, "attached to", strings.Join(c.WorkspaceIDs, "\n"), "last delivered", when(c.LastDeliveredAt),
-		"external ID", c.ExternalID, "trust policy", string(c.TrustPolicy))
+		"external ID", c.ExternalID)
+	if err != nil || len(c.TrustPolicy) == 0 {
+		return err
+	}
+	var policy bytes.Buffer // At the left margin, to be copied.
+	if err := json.Indent(&policy, c.TrustPolicy, "", "  "); err != nil {
+		return fmt.Errorf("reading the trust policy: %w", err)
+	}
+	_, err = fmt.Fprintf(a.Out, "\nThe trust policy to paste into the role:\n\n%s\n", safe(policy.String()))
+	return err
 }
 
 // onConfig makes a command that does something to one credential config.
