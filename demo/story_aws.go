@@ -64,15 +64,14 @@ func awsRole() step {
 	return step{
 		"AWS: a role, so that runs get keys that expire", "Forgecroft makes the external ID and writes the trust policy; no other secret of AWS's is needed.",
 		[]act{
-			command{line: `forgecroft credential show "Production AWS" --json > source.json; grep '"id"' source.json`, keep: map[string]string{"source_id": `"id": "([^"]+)"`}},
 			command{line: `forgecroft credential create "Deploy role" --type aws_assume_role --project shop`},
 			command{
-				line:  `forgecroft credential set-secrets "Deploy role" --set role_arn=` + deployRole + ` --set duration_seconds=900 --set region=eu-central-1 --set source_credential_config_id={source_id}`,
+				line:  `forgecroft credential set-secrets "Deploy role" --set role_arn=` + deployRole + ` --set duration_seconds=900 --set region=eu-central-1 --set source_credential_config_id="Production AWS"`,
 				shows: []string{"version 1"},
 			},
 			command{
 				line: `forgecroft credential show "Deploy role"`, shows: []string{"sts:ExternalId", "sts:AssumeRole"},
-				keep: map[string]string{"external_id": `"sts:ExternalId":"([^"]+)"`},
+				keep: map[string]string{"external_id": `"sts:ExternalId": "([^"]+)"`},
 			},
 			command{line: `forgecroft credential verify "Deploy role"`, code: exitInvalid, shows: []string{"AccessDenied"}},
 			at("FAKE AWS: the role is made with that trust policy.", func(s *stage) {
@@ -91,7 +90,7 @@ func awsOpenRole() step {
 				s.clouds.aws.AddRole(aws.Role{ARN: openRole, Trusted: []string{forgecroftARN}})
 			}),
 			command{line: `forgecroft credential create "Open role" --type aws_assume_role --project shop`},
-			command{line: `forgecroft credential set-secrets "Open role" --set role_arn=` + openRole + ` --set source_credential_config_id={source_id}`},
+			command{line: `forgecroft credential set-secrets "Open role" --set role_arn=` + openRole + ` --set source_credential_config_id="Production AWS"`},
 			command{line: `forgecroft credential verify "Open role"`, shows: []string{"valid", "external ID enforced  NO", "warning"}},
 		},
 	}

@@ -210,22 +210,31 @@ func (a assumeRole) deliver(ctx context.Context, r forgecroft.Resolution) (forge
 	return c, nil
 }
 
+// policyDocument is a policy of IAM, its members in the order in which people write them.
+type policyDocument struct {
+	Version   string
+	Statement []policyStatement
+}
+
+type policyStatement struct {
+	Effect    string
+	Principal map[string]string
+	Action    string
+	Condition struct {
+		StringEquals map[string]string
+	}
+}
+
 // trustPolicy lets principal assume the role, with the external ID only.
 func trustPolicy(externalID, principal string) json.RawMessage {
 	if principal == "" {
 		principal = "arn:aws:iam::ACCOUNT-OF-THE-SOURCE-CREDENTIAL:root"
 	}
-	policy := map[string]any{
-		"Version": "2012-10-17",
-		"Statement": []any{map[string]any{
-			"Effect":    "Allow",
-			"Principal": map[string]string{"AWS": principalOf(principal)},
-			"Action":    "sts:AssumeRole",
-			"Condition": map[string]any{"StringEquals": map[string]string{"sts:ExternalId": externalID}},
-		}},
-	}
+	statement := policyStatement{Effect: "Allow", Principal: map[string]string{"AWS": principalOf(principal)}, Action: "sts:AssumeRole"}
+	statement.Condition.StringEquals = map[string]string{"sts:ExternalId": externalID}
+	policy := policyDocument{Version: "2012-10-17", Statement: []policyStatement{statement}}
 	document, err := json.MarshalIndent(policy, "", "  ")
-	if err != nil { // Maps of strings always marshal.
+	if err != nil { // Strings always marshal.
 		panic(err)
 	}
 	return document

@@ -138,21 +138,21 @@ func choices(ct forgecroft.CredentialType) []choice {
 func TestTrustPolicy(t *testing.T) {
 	ct := mustType(t, credtype.Registry(credtype.Config{}), "aws_assume_role")
 	const want = `{
+  "Version": "2012-10-17",
   "Statement": [
     {
+      "Effect": "Allow",
+      "Principal": {
+        "AWS": "arn:aws:iam::123456789012:user/ci"
+      },
       "Action": "sts:AssumeRole",
       "Condition": {
         "StringEquals": {
           "sts:ExternalId": "org-EXAMPLE@config-EXAMPLE"
         }
-      },
-      "Effect": "Allow",
-      "Principal": {
-        "AWS": "arn:aws:iam::123456789012:user/ci"
       }
     }
-  ],
-  "Version": "2012-10-17"
+  ]
 }`
 	if diff := cmp.Diff(want, string(ct.TrustPolicy(externalID, "arn:aws:iam::123456789012:user/ci"))); diff != "" {
 		t.Errorf("policy (-want +got):\n%s", diff)
