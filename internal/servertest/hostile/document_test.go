@@ -77,7 +77,9 @@ func (w *world) slots(t *testing.T) []slot {
 }
 
 // isOpen reports whether a member is an object whose members the document does not name.
-func isOpen(s schema) bool { return len(s.AdditionalProperties) > 0 && string(s.AdditionalProperties) != "false" }
+func isOpen(s schema) bool {
+	return len(s.AdditionalProperties) > 0 && string(s.AdditionalProperties) != "false"
+}
 
 // base is an operation's example, about objects that exist.
 func (w *world) base(example map[string]json.RawMessage) map[string]string {
@@ -120,7 +122,9 @@ func (w *world) dataSlots(operation, method, path, outer string) []slot {
 		}
 		if kind.AnyNames {
 			add("name of a variable", false, func(value string) string { return fmt.Sprintf("{%s:%q}", value, secret) })
-			add("value of a variable", true, func(value string) string { return fmt.Sprintf(`{"TF_VAR_hostile":%s,"TF_VAR_other":%q}`, value, secret) })
+			add("value of a variable", true, func(value string) string {
+				return fmt.Sprintf(`{"TF_VAR_hostile":%s,"TF_VAR_other":%q}`, value, secret)
+			})
 		}
 		base := w.data(kind)
 		for _, field := range append(kind.Fields, sdk.CredentialTypeField{Name: "no_such_field"}, sdk.CredentialTypeField{Name: "external_id"}) {
@@ -165,7 +169,8 @@ func object(members map[string]string) string {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, "%q:%s", name, members[name])
+		text, _ := json.Marshal(name) // A string can always be encoded.
+		fmt.Fprintf(&b, "%s:%s", text, members[name])
 	}
 	b.WriteByte('}')
 	return b.String()
