@@ -1,6 +1,7 @@
 package credtype
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -264,14 +265,13 @@ func (a assumeRole) verify(ctx context.Context, r forgecroft.Resolution) (forgec
 	if err != nil {
 		return outcome(ctx, from.blame(err))
 	}
-	identity, err := a.client.CallerIdentity(bounded, session.Keys, sessionRegion(region, in.RoleARN))
+	result, err := a.identify(bounded, session, region, in.RoleARN)
 	if err != nil {
 		return outcome(ctx, err)
 	}
-	if account := accountOfARN(in.RoleARN); identity.Account != account {
-		return wrongAccount(identity.ARN, identity.Account, account), nil
+	if !result.Valid {
+		return result, nil
 	}
-	result := valid(identity.ARN)
 	if capped {
 		result.Warnings = append(result.Warnings, "The source identity is temporary itself, for which AWS gives at most 3600 seconds. Deliveries cut duration_seconds to that.")
 	}
@@ -279,6 +279,25 @@ func (a assumeRole) verify(ctx context.Context, r forgecroft.Resolution) (forgec
 		a.probe(bounded, from.keys, region, in, &result)
 	}
 	return result, ctx.Err()
+}
+
+// identify asks whose a session is. Compatible servers can hand out sessions without knowing that question (MinIO): then, at an endpoint of
+// the operator's, that the role could be assumed is all the proof there is.
+func (a assumeRole) identify(ctx context.Context, session aws.Session, region, role string) (forgecroft.Verification, error) {
+	identity, err := a.client.CallerIdentity(ctx, session.Keys, sessionRegion(region, role))
+	var failure *provider.Error
+	if errors.As(err, &failure) && failure.Code == provider.CodeUnsupported && a.client.OwnEndpoint() {
+		result := valid(cmp.Or(session.AssumedRoleARN, role))
+		result.Warnings = append(result.Warnings, "The role was assumed, but the configured endpoint does not say whose the session is.")
+		return result, nil
+	}
+	if err != nil {
+		return forgecroft.Verification{}, err
+	}
+	if account := accountOfARN(role); identity.Account != account {
+		return wrongAccount(identity.ARN, identity.Account, account), nil
+	}
+	return valid(identity.ARN), nil
 }
 
 // sessionRegion is where the session's own identity is asked: in the role's partition.

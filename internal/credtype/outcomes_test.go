@@ -40,6 +40,7 @@ func outcomes(typ string) []outcomeDoc {
 		{isInvalid, "ExpiredToken", "the temporary keys have expired"},
 		{isInvalid, "wrong_account", "the credential belongs to another account than expected"},
 		{isUnclear, "region", "STS is switched off in the region"},
+		{isUnclear, "unsupported", "the operator's own endpoint does not know GetCallerIdentity; a role that it hands out counts as valid, with a warning"},
 	}
 	switch typ {
 	case "aws_static":

@@ -53,6 +53,7 @@ func TestVerify(t *testing.T) {
 		{"revoked", "aws_static", keys, func(w *world) { w.aws.DeleteKey(keyID) }, invalid("InvalidClientTokenId")},
 		{"inactive", "aws_static", keys, func(w *world) { w.aws.SetActive(keyID, false) }, invalid("InvalidClientTokenId")},
 		{"throttled", "aws_static", keys, func(w *world) { w.aws.Faults().Next(fault.Throttled, 9) }, unclear("throttled")},
+		{"asked of a server that does not know", "aws_static", keys, func(w *world) { w.aws.Forget("GetCallerIdentity") }, unclear("unsupported")},
 		{"down", "aws_static", keys, func(w *world) { w.aws.Faults().Next(fault.ServerError, 9) }, unclear("provider_error")},
 		{"malformed", "aws_static", keys, func(w *world) { w.aws.Faults().Next(fault.Malformed, 9) }, unclear("protocol")},
 		{"cut off", "aws_static", keys, func(w *world) { w.aws.Faults().Next(fault.Reset, 9) }, unclear("provider_unreachable")},
@@ -63,6 +64,7 @@ func TestVerify(t *testing.T) {
 		{"longer than the role allows", "aws_assume_role", input{"role_arn": roleARN, "duration_seconds": 43200}, func(w *world) {
 			w.aws.AddRole(fakeaws.Role{ARN: roleARN, Trusted: []string{account}, ExternalID: externalID, MaxSession: time.Hour})
 		}, invalid("ValidationError")},
+		{"asked of a server that does not know whose a session is", "aws_assume_role", role, func(w *world) { w.aws.Forget("GetCallerIdentity") }, good(sessionARN)},
 		{"role gone", "aws_assume_role", role, func(w *world) { w.aws.DeleteRole(roleARN) }, invalid("AccessDenied")},
 		{"not trusted", "aws_assume_role", role, func(w *world) {
 			w.aws.AddRole(fakeaws.Role{ARN: roleARN, Trusted: []string{"210987654321"}, ExternalID: externalID})

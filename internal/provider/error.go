@@ -26,6 +26,7 @@ const (
 	CodeProviderError = "provider_error"       // the provider failed: 5xx, or an error that says nothing about the credential
 	CodeRegion        = "region"               // the region is unknown or switched off for the account
 	CodeWrongAccount  = "wrong_account"        // the credential works, but in another account than the one it was declared for
+	CodeUnsupported   = "unsupported"          // an endpoint of the operator's does not know the question
 	CodeCanceled      = "canceled"             // the caller gave up before the provider answered
 )
 

@@ -49,7 +49,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request, body []byte, params
 	if action == "AssumeRoleWithWebIdentity" {
 		return s.assumeRoleWithWebIdentity(w, params)
 	}
-	if action != "GetCallerIdentity" && action != "AssumeRole" {
+	if s.unknown[action] || action != "GetCallerIdentity" && action != "AssumeRole" {
 		return &stsError{http.StatusBadRequest, "InvalidAction", "Could not find operation " + action + " for version 2011-06-15"}
 	}
 	caller, failure := s.authenticate(r, body)

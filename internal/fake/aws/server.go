@@ -57,6 +57,7 @@ type Server struct {
 	keys     map[string]*key // :: access key id → key
 	roles    map[string]Role // :: ARN → role
 	disabled map[string]bool // :: region → STS is switched off there
+	unknown  map[string]bool // :: action → it is not known
 	calls    []Call
 }
 
@@ -77,7 +78,7 @@ func New(now func() time.Time) *Server {
 	if now == nil {
 		now = time.Now
 	}
-	s := &Server{now: now, keys: map[string]*key{}, roles: map[string]Role{}, disabled: map[string]bool{}}
+	s := &Server{now: now, keys: map[string]*key{}, roles: map[string]Role{}, disabled: map[string]bool{}, unknown: map[string]bool{}}
 	throttled := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		s.writeError(w, &stsError{http.StatusBadRequest, "Throttling", "Rate exceeded"})
 	})
@@ -90,6 +91,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.S
 
 // Faults says how the next calls go wrong.
 func (s *Server) Faults() *fault.Queue { return &s.faults }
+
+// Forget makes an action unknown, as in servers that know a part of STS only.
+func (s *Server) Forget(action string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unknown[action] = true
+}
 
 // AddUser adds or replaces a user's key.
 func (s *Server) AddUser(u User) {

@@ -19,11 +19,12 @@ const (
 		"or this identity lacks sts:AssumeRole, or the role does not exist. Paste the trust policy shown with the credential into the role."
 	detailDuration = "STS refused the request's values. Most often the duration is above the role's maximum session duration, " +
 		"or above one hour for a role that is assumed from another role's session. Lower duration_seconds."
-	detailSecret  = "The secret access key does not belong to this access key. It may have been cut off; copy it again."
-	detailExpired = "The session token has expired. Store a new set of temporary keys, or use a long-term key."
-	detailUnknown = "The access key is not known. Check that it was copied whole and still exists."
-	detailRegion  = "STS is switched off in this region for the account. Choose another region, or activate this one in the account's settings."
-	detailClock   = "AWS says that the request was signed at the wrong time. Set this server's clock (NTP), then try again."
+	detailSecret      = "The secret access key does not belong to this access key. It may have been cut off; copy it again."
+	detailExpired     = "The session token has expired. Store a new set of temporary keys, or use a long-term key."
+	detailUnknown     = "The access key is not known. Check that it was copied whole and still exists."
+	detailRegion      = "STS is switched off in this region for the account. Choose another region, or activate this one in the account's settings."
+	detailUnsupported = "The endpoint does not know this question, as some that are compatible with STS do not. The first run will tell."
+	detailClock       = "AWS says that the request was signed at the wrong time. Set this server's clock (NTP), then try again."
 )
 
 // verdicts is AWS's side of the allow-list of codes (SSRF-13). A code that is not here is never passed on.
@@ -39,6 +40,9 @@ func verdicts() map[string]verdict { // :: AWS error code → what it means
 		"ExpiredTokenException":       {provider.Invalid, "", detailExpired},
 		"InvalidIdentityToken":        {provider.Invalid, "", "The web identity token was refused. Check the issuer and its audience in IAM."},
 		"IDPRejectedClaim":            {provider.Invalid, "", "The web identity token's audience or subject was refused. Check the role's trust policy."},
+
+		"InvalidAction":         {provider.Inconclusive, provider.CodeUnsupported, detailUnsupported},
+		"InvalidParameterValue": {provider.Inconclusive, provider.CodeUnsupported, detailUnsupported}, // as MinIO says it
 
 		"RequestExpired":          {provider.Inconclusive, provider.CodeClockSkew, detailClock},
 		"RegionDisabledException": {provider.Inconclusive, provider.CodeRegion, detailRegion},
