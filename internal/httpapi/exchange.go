@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -67,6 +68,10 @@ func (a *api) identify(x *exchange) {
 	h["X-Request-Id"] = []string{x.id}
 	h["Cache-Control"] = []string{"no-store"}
 	h["X-Content-Type-Options"] = []string{"nosniff"}
+	if len(x.request.TransferEncoding) > 0 {
+		// net/http drops a Content-Length beside it, unseen. What a proxy may have counted into this body is not to be read as the next request (RFC 9112, 6.3).
+		h["Connection"] = []string{"close"}
+	}
 	if x.request.TLS != nil {
 		h["Strict-Transport-Security"] = []string{"max-age=31536000"}
 	}
@@ -221,13 +226,15 @@ func (a *api) finish(x *exchange) {
 // log writes the one line of a request. It holds nothing that a client wrote but a known method: no path, no query, no header.
 func (a *api) log(x *exchange, took time.Duration) {
 	level := slog.LevelInfo
+	ctx := x.request.Context()
 	switch {
+	case errors.Is(x.err, context.Canceled) && ctx.Err() != nil:
+		// The client hung up. That is no alarm, or anybody could raise one.
 	case x.quiet && x.status < http.StatusInternalServerError:
 		level = slog.LevelDebug
 	case x.err != nil:
 		level = slog.LevelError
 	}
-	ctx := x.request.Context()
 	if !a.logger.Enabled(ctx, level) {
 		return
 	}
