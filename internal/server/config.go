@@ -66,7 +66,7 @@ func Settings() []Setting {
 		{"owner-key-file", "FORGECROFT_OWNER_KEY_FILE", "", "on the first start, write the owner's API key to this file (mode 0600) instead of showing it", false, setString(func(c *Config) *string { return &c.OwnerKeyFile })},
 		{"key-file", "FORGECROFT_KEY_FILE", "", "file with the vault's key-encryption keys (default: vault.key in the data directory, made at the first start)", false, setString(func(c *Config) *string { return &c.KeyFile })},
 		{"key-fd", "FORGECROFT_KEY_FD", "", "number of an open file descriptor to read the vault's key-encryption keys from", false, setString(func(c *Config) *string { return &c.KeyFD })},
-		{"", "FORGECROFT_KEY", "", "the vault's key-encryption keys themselves; removed from the server's environment at once", false, func(c *Config, v string) error { c.KeyText = forgecroft.NewSecret(v); return nil }},
+		{"", "FORGECROFT_KEY", "", "the vault's key-encryption keys themselves; the program starts itself again without them in its environment", false, func(c *Config, v string) error { c.KeyText = forgecroft.NewSecret(v); return nil }},
 		{"log-level", "FORGECROFT_LOG_LEVEL", "info", "debug, info, warn or error", false, func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
 		{"aws-sts-endpoint", "FORGECROFT_AWS_STS_ENDPOINT", "", "AWS STS endpoint to use instead of Amazon's (https, or http on loopback)", false, setEndpoint(func(c *Config) **url.URL { return &c.STSEndpoint })},
 		{"gcp-token-url", "FORGECROFT_GCP_TOKEN_URL", "", "OAuth 2.0 token URL to use instead of Google's", false, setEndpoint(func(c *Config) **url.URL { return &c.GCPTokenURL })},
