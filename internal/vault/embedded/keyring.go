@@ -61,8 +61,8 @@ func (v *Vault) Rotate(ctx context.Context) (string, error) {
 			Message: "The key ring takes no more keys. Remove those that seal nothing.",
 		}
 	}
-	if err := v.keys.save(next); err != nil {
-		return "", fmt.Errorf("writing the new key to %s: %w", v.keys, keySourceFailure(err))
+	if err := v.keys.Save(next); err != nil {
+		return "", fmt.Errorf("writing the new key to %s: %w", v.keys, err)
 	}
 	if err := v.notePrimary(ctx, next); err != nil {
 		return "", fmt.Errorf("noting the new key: %w", err)
@@ -88,13 +88,13 @@ func (v *Vault) RemoveKey(ctx context.Context, id string) error {
 		return fmt.Errorf("taking a key out of the ring: %w", err)
 	}
 	if _, readOnly := v.keys.(textKeys); readOnly {
-		return v.keys.save(next)
+		return v.keys.Save(next)
 	}
 	if err := v.forgetKey(ctx, id); err != nil {
 		return err
 	}
-	if err := v.keys.save(next); err != nil {
-		return fmt.Errorf("taking the key out of %s: %w", v.keys, keySourceFailure(err))
+	if err := v.keys.Save(next); err != nil {
+		return fmt.Errorf("taking the key out of %s: %w", v.keys, err)
 	}
 	v.ring.Replace(next)
 	return nil

@@ -15,17 +15,18 @@ import (
 // maxKeyText bounds what is read of a key source; the text form of a ring is shorter.
 const maxKeyText = 64<<10 + 1
 
-// KeySource is where the key ring of a vault comes from: [FileKeys], [TextKeys] or [FDKeys]. A command line is none, since every process of the
-// machine can read it.
+// KeySource is where the key ring of a vault, of this one or one behind a network, comes from: [FileKeys], [TextKeys] or [FDKeys]. A command line
+// is none, since every process of the machine can read it.
 type KeySource interface {
 	// String names the source for a person. It holds nothing secret.
 	String() string
-	// load reads the ring. A source that is not there yet is [fs.ErrNotExist].
-	load() (*envelope.Ring, error)
-	// create writes the first ring durably, and fails if there is one.
-	create(ring *envelope.Ring) error
-	// save replaces the ring atomically and durably.
-	save(ring *envelope.Ring) error
+	// Load reads the ring. A source that is not there yet is [fs.ErrNotExist].
+	Load() (*envelope.Ring, error)
+	// Create writes the first ring durably, and fails if there is one.
+	Create(ring *envelope.Ring) error
+	// Save replaces the ring atomically and durably. KindUnprocessable with code key_source_read_only where the source cannot be written,
+	// [forgecroft.KindStorageFull] on a full disk.
+	Save(ring *envelope.Ring) error
 }
 
 // fileKeys is a key ring in a file.
@@ -38,7 +39,8 @@ func FileKeys(path string) KeySource { return fileKeys{path} }
 // String implements [KeySource].
 func (k fileKeys) String() string { return "the key file " + k.path }
 
-func (k fileKeys) load() (*envelope.Ring, error) {
+// Load implements [KeySource].
+func (k fileKeys) Load() (*envelope.Ring, error) {
 	f, err := os.OpenFile(k.path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // A named pipe must not block.
 	if err != nil {
 		return nil, fmt.Errorf("opening the key file: %w", err)
@@ -63,7 +65,8 @@ func (k fileKeys) load() (*envelope.Ring, error) {
 	return ring, nil
 }
 
-func (k fileKeys) create(ring *envelope.Ring) error {
+// Create implements [KeySource].
+func (k fileKeys) Create(ring *envelope.Ring) error {
 	temp, err := writeBeside(k.path, ring)
 	if err != nil {
 		return err
@@ -78,7 +81,15 @@ func (k fileKeys) create(ring *envelope.Ring) error {
 	return syncDirectory(filepath.Dir(k.path))
 }
 
-func (k fileKeys) save(ring *envelope.Ring) error {
+// Save implements [KeySource].
+func (k fileKeys) Save(ring *envelope.Ring) error {
+	if err := k.replace(ring); err != nil {
+		return keySourceFailure(err)
+	}
+	return nil
+}
+
+func (k fileKeys) replace(ring *envelope.Ring) error {
 	path, err := filepath.EvalSymlinks(k.path) // A rename would put a file where the link is.
 	if err != nil {
 		return fmt.Errorf("finding the key file: %w", err)
@@ -143,7 +154,8 @@ func FDKeys(fd uintptr) (KeySource, error) {
 // String implements [KeySource].
 func (k textKeys) String() string { return k.from }
 
-func (k textKeys) load() (*envelope.Ring, error) {
+// Load implements [KeySource].
+func (k textKeys) Load() (*envelope.Ring, error) {
 	ring, err := envelope.ParseRing([]byte(k.text))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", k.from, err)
@@ -151,9 +163,11 @@ func (k textKeys) load() (*envelope.Ring, error) {
 	return ring, nil
 }
 
-func (k textKeys) create(*envelope.Ring) error { return keySourceReadOnly(nil) }
+// Create implements [KeySource].
+func (k textKeys) Create(*envelope.Ring) error { return keySourceReadOnly(nil) }
 
-func (k textKeys) save(*envelope.Ring) error { return keySourceReadOnly(nil) }
+// Save implements [KeySource].
+func (k textKeys) Save(*envelope.Ring) error { return keySourceReadOnly(nil) }
 
 // readKeyText reads the text of a ring, or so much of it that the parser finds it too long.
 func readKeyText(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, maxKeyText)) }

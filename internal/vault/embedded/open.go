@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 
+	"github.com/forgecroft/forgecroft/internal/vault/cache"
 	"github.com/forgecroft/forgecroft/internal/vault/envelope"
 )
 
@@ -63,12 +64,12 @@ func Open(ctx context.Context, o Options) (*Vault, error) {
 
 // found makes a new vault, with the keys of the source if there are any.
 func found(ctx context.Context, o Options) (*envelope.Ring, error) {
-	ring, err := o.Keys.load()
+	ring, err := o.Keys.Load()
 	if errors.Is(err, fs.ErrNotExist) {
 		if ring, err = envelope.GenerateRing(); err != nil {
 			return nil, fmt.Errorf("making a key: %w", err)
 		}
-		err = o.Keys.create(ring)
+		err = o.Keys.Create(ring)
 	}
 	if err != nil {
 		return nil, err
@@ -87,7 +88,7 @@ func admit(ctx context.Context, o Options, state fileState) (*envelope.Ring, err
 	if err := errors.Join(err, db.Close()); err != nil {
 		return nil, err
 	}
-	ring, err := o.Keys.load()
+	ring, err := o.Keys.Load()
 	if err != nil {
 		return nil, fmt.Errorf("the vault is sealed with %s: %w", describe(stored), err)
 	}
@@ -174,7 +175,7 @@ func describe(stored []storedKey) string {
 // start opens the connections of a vault that was checked.
 func start(ctx context.Context, o Options, ring *envelope.Ring) (_ *Vault, err error) {
 	v := &Vault{
-		keys: o.Keys, ring: ring, logger: o.Logger, alarm: &alarm{tell: o.OnFatal}, cache: newCache(o.CacheBytes), turn: make(chan struct{}, 1),
+		keys: o.Keys, ring: ring, logger: o.Logger, alarm: &alarm{tell: o.OnFatal}, cache: cache.New(o.CacheBytes), turn: make(chan struct{}, 1),
 	}
 	defer func() {
 		if err != nil {

@@ -119,7 +119,7 @@ func (v *Vault) store(ctx context.Context, moves []outdated) error {
 		},
 		committed: func() {
 			for _, o := range moves {
-				v.cache.replace(o.ref, o.moved)
+				v.cache.Replace(o.ref, o.moved)
 			}
 		},
 		erases: true,

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/vault/cache"
 	"github.com/forgecroft/forgecroft/internal/vault/envelope"
 )
 
@@ -27,7 +28,7 @@ type Vault struct {
 	ring   *envelope.Ring // its keys are exchanged in the writer's goroutine alone
 	logger *slog.Logger
 	alarm  *alarm
-	cache  *cache
+	cache  *cache.Cache
 	writer *writer
 	write  *sql.DB // has one connection, which the writer works with
 	read   *sql.DB
@@ -90,7 +91,7 @@ func (v *Vault) put(ctx context.Context, ref forgecroft.Reference, binding forge
 			}
 			return nil, err
 		},
-		committed: func() { v.cache.put(ref, blob) },
+		committed: func() { v.cache.Put(ref, blob) },
 	})
 }
 
@@ -102,7 +103,7 @@ func (v *Vault) Get(ctx context.Context, ref forgecroft.Reference, binding forge
 	if ctx.Err() != nil {
 		return forgecroft.Secret{}, notInTime(ctx.Err())
 	}
-	blob, generation, found := v.cache.get(ref)
+	blob, generation, found := v.cache.Get(ref)
 	if !found {
 		var err error
 		if blob, err = v.fetch(ctx, ref, generation); err != nil {
@@ -135,7 +136,7 @@ func (v *Vault) fetch(ctx context.Context, ref forgecroft.Reference, generation 
 	if err != nil {
 		return nil, fmt.Errorf("reading a secret version: %w", v.fault(err))
 	}
-	v.cache.fill(ref, blob, generation)
+	v.cache.Fill(ref, blob, generation)
 	return blob, nil
 }
 
@@ -149,7 +150,7 @@ func (v *Vault) Destroy(ctx context.Context, ref forgecroft.Reference) error {
 			_, err := s.exec(s.remove, string(ref))
 			return nil, err
 		},
-		committed: func() { v.cache.remove(ref) },
+		committed: func() { v.cache.Remove(ref) },
 		erases:    true,
 	})
 	if err != nil {
@@ -207,7 +208,7 @@ func (v *Vault) Check(ctx context.Context) error {
 	if err := checkRing(v.ring, stored, v.keys); err != nil {
 		return unavailable("vault_key_mismatch", "The key ring in memory does not fit the vault.", err)
 	}
-	fresh, err := v.keys.load()
+	fresh, err := v.keys.Load()
 	if err == nil {
 		err = checkRing(fresh, stored, v.keys)
 	}

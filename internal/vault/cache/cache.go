@@ -1,4 +1,6 @@
-package embedded
+// Package cache remembers sealed secret versions, so that a delivery need not ask the vault each time. Both vaults use it. It holds nothing that is
+// worth anything without the key ring.
+package cache
 
 import (
 	"container/list"
@@ -10,9 +12,9 @@ import (
 // entryOverhead is about what an entry takes beside its blob, in bytes.
 const entryOverhead = 256
 
-// cache remembers sealed blobs, the least recently used going first. It is exact: a change takes effect in it between its commit and its
-// acknowledgement, and a blob that was read before a change is not filled in after it.
-type cache struct {
+// Cache remembers sealed blobs, the least recently used going first. It is exact for the changes it is told of: a change is told between its commit
+// and its acknowledgement, and a blob that was read before a change is not filled in after it. It is safe for concurrent use.
+type Cache struct {
 	limit int64 // bytes
 
 	mu         sync.Mutex
@@ -28,12 +30,13 @@ type cached struct {
 	blob      []byte
 }
 
-func newCache(limit int64) *cache {
-	return &cache{limit: limit, entries: map[forgecroft.Reference]*list.Element{}}
+// New makes a cache that takes up to limit bytes.
+func New(limit int64) *Cache {
+	return &Cache{limit: limit, entries: map[forgecroft.Reference]*list.Element{}}
 }
 
-// get returns the blob, or the generation with which one that is read now may be filled in.
-func (c *cache) get(ref forgecroft.Reference) (blob []byte, generation int64, found bool) {
+// Get returns the blob, or the generation with which one that is read now may be filled in. The blob must not be changed.
+func (c *Cache) Get(ref forgecroft.Reference) (blob []byte, generation int64, found bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	e, found := c.entries[ref]
@@ -44,8 +47,8 @@ func (c *cache) get(ref forgecroft.Reference) (blob []byte, generation int64, fo
 	return e.Value.(*cached).blob, c.generation, true
 }
 
-// fill remembers a blob that was read in a generation, unless that has passed.
-func (c *cache) fill(ref forgecroft.Reference, blob []byte, generation int64) {
+// Fill remembers a blob that was read in a generation, unless that has passed.
+func (c *Cache) Fill(ref forgecroft.Reference, blob []byte, generation int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if generation == c.generation {
@@ -53,15 +56,15 @@ func (c *cache) fill(ref forgecroft.Reference, blob []byte, generation int64) {
 	}
 }
 
-// put remembers a blob whose reference did not exist before.
-func (c *cache) put(ref forgecroft.Reference, blob []byte) {
+// Put remembers a blob whose reference did not exist before.
+func (c *Cache) Put(ref forgecroft.Reference, blob []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.set(ref, blob)
 }
 
-// replace exchanges a blob if it is remembered.
-func (c *cache) replace(ref forgecroft.Reference, blob []byte) {
+// Replace exchanges a blob if it is remembered.
+func (c *Cache) Replace(ref forgecroft.Reference, blob []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.generation++
@@ -70,8 +73,8 @@ func (c *cache) replace(ref forgecroft.Reference, blob []byte) {
 	}
 }
 
-// remove forgets a blob.
-func (c *cache) remove(ref forgecroft.Reference) {
+// Remove forgets a blob.
+func (c *Cache) Remove(ref forgecroft.Reference) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.generation++
@@ -79,7 +82,7 @@ func (c *cache) remove(ref forgecroft.Reference) {
 }
 
 // set remembers a blob and makes room.
-func (c *cache) set(ref forgecroft.Reference, blob []byte) {
+func (c *Cache) set(ref forgecroft.Reference, blob []byte) {
 	c.drop(ref)
 	c.entries[ref] = c.order.PushFront(&cached{ref, blob})
 	c.size += int64(len(blob)) + entryOverhead
@@ -89,7 +92,7 @@ func (c *cache) set(ref forgecroft.Reference, blob []byte) {
 }
 
 // drop forgets a blob.
-func (c *cache) drop(ref forgecroft.Reference) {
+func (c *Cache) drop(ref forgecroft.Reference) {
 	e, found := c.entries[ref]
 	if !found {
 		return
