@@ -1,0 +1,234 @@
+package canary_test
+
+import (
+	"database/sql"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	_ "modernc.org/sqlite" // reads a copy of the vault
+)
+
+// misuse sends secrets and API keys in requests that are wrong in the ways in which people get them wrong.
+func (h *house) misuse(t *testing.T) {
+	t.Helper()
+	for name, body := range h.secrets {
+		path := "/credential-configs/" + h.configs[name] + "/secrets"
+		inner := strings.TrimSuffix(strings.TrimPrefix(body, `{"data":`), "}")
+		for _, wrong := range []string{
+			body[:len(body)-3], body + "x", body + body, inner, "[" + body + "]", strings.Replace(body, "data", "Data", 1), strings.Replace(body, `":"`, `":["`, 2), `{"data":` + string(mustJSON(inner, true)) + "}",
+			strings.Replace(inner, "{", `{"no_such_field":1,`, 1), `{"data":` + strings.Replace(inner, "{", `{"no-such-field":1,`, 1) + "}", strings.Replace(body, `":"`, `":"\u0000`, 1), strings.Replace(body, `":"`, "\":\"\xff", 1),
+		} {
+			if reply := h.call(t, "POST", path, wrong); reply.Status < 400 || reply.Status >= 500 {
+				t.Errorf("storing %s wrongly: %d %s", name, reply.Status, reply.Body)
+			}
+		}
+		for other, id := range h.configs {
+			if other != "variables" && other[0] != name[0] && (other != "static" || name != "temporary") && (other != "temporary" || name != "static") {
+				h.call(t, "POST", "/credential-configs/"+id+"/secrets", body) // The secrets of another type.
+			}
+		}
+		h.call(t, "POST", path, body, "Content-Type", "text/plain")
+		h.call(t, "POST", path, body, "If-Match", `"999"`)
+		h.call(t, "PATCH", "/credential-configs/"+h.configs[name], body)
+		h.call(t, "POST", "/api-keys", body)
+	}
+	odd := h.canary("a secret in the wrong place")
+	for _, path := range []string{"/projects?name=%s", "/projects?q=%s", "/projects?api_key=%s", "/projects/%s", "/%s", "/audit-events?actor=%s", "/audit-events?cursor=%s"} {
+		for _, secret := range []string{odd, h.OwnerKey} {
+			h.call(t, "GET", fmt.Sprintf(path, url.QueryEscape(secret)), "")
+		}
+	}
+	h.call(t, "GET", "/whoami", "", "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("x:"+h.OwnerKey)))
+	h.call(t, "GET", "/whoami", "", "Authorization", h.OwnerKey)
+	h.call(t, "GET", "/whoami", "", "Authorization", "Bearer "+h.OwnerKey+"x")
+	h.call(t, "GET", "/whoami", "", "Cookie", "key="+h.OwnerKey, "X-Request-Id", odd, "User-Agent", odd)
+	h.call(t, "POST", "/workspaces/"+h.workspaces(t)[0]+"/environment", string(mustRunID(odd)))
+	h.misuseKey(t)
+}
+
+// mustRunID is a delivery's body with a name of the run that is a secret.
+func mustRunID(secret string) []byte {
+	text, _ := json.Marshal(map[string]string{"run_id": secret}) // A string can always be encoded.
+	return text
+}
+
+// misuseKey makes an API key, which is in clear in one answer, uses it well and badly, and revokes it.
+func (h *house) misuseKey(t *testing.T) {
+	t.Helper()
+	const body = `{"name":"ci","role":"reader"}`
+	made := h.MustCall(t, h.OwnerKey, "POST", "/api-keys", body, "Idempotency-Key", "once")
+	key, id := member(t, made.Body, "key"), member(t, made.Body, "id")
+	h.scanner.add("an API key", key[len("fc_live_")+33:])
+	if h.scanner.find([]byte(made.Body)) == nil {
+		t.Error("the new API key is not in its answer: the scanner looks for the wrong thing")
+	}
+	if again := h.call(t, "POST", "/api-keys", body, "Idempotency-Key", "once"); again.Status != http.StatusConflict {
+		t.Errorf("making the same API key again: %d %s", again.Status, again.Body)
+	}
+	h.call(t, "GET", "/whoami", "", "Authorization", "Bearer "+key)
+	h.call(t, "POST", "/projects", `{"name":"denied"}`, "Authorization", "Bearer "+key)
+	h.call(t, "GET", "/projects?key="+key, "")
+	if gone := h.call(t, "DELETE", "/api-keys/"+id, ""); gone.Status != http.StatusNoContent {
+		t.Errorf("revoking: %d %s", gone.Status, gone.Body)
+	}
+	h.call(t, "GET", "/whoami", "", "Authorization", "Bearer "+key)
+}
+
+// replace stores new versions, each twice under one idempotency key, and renames things.
+func (h *house) replace(t *testing.T) {
+	t.Helper()
+	for name, id := range h.configs {
+		body := h.secrets[name]
+		if name == "variables" {
+			text, _ := json.Marshal(map[string]any{"data": map[string]string{"TF_VAR_new": h.canary("a new variable")}}) // Strings can always be encoded.
+			body = string(text)
+		}
+		for range 2 {
+			if reply := h.call(t, "POST", "/credential-configs/"+id+"/secrets", body, "Idempotency-Key", "again-"+name); reply.Status != http.StatusCreated {
+				t.Errorf("storing %s again: %d %s", name, reply.Status, reply.Body)
+			}
+		}
+		h.call(t, "PATCH", "/credential-configs/"+id, fmt.Sprintf(`{"description":"what is for %s"}`, name))
+	}
+}
+
+// scanLive scans the data directory of the running server: what a crash would leave behind, with write-ahead logs.
+func (h *house) scanLive(t *testing.T) {
+	t.Helper()
+	h.scanner.checkTree(t, h.DataDir)
+	h.scanner.checkTree(t, h.scratch)
+	logs, err := filepath.Glob(filepath.Join(h.DataDir, "*-wal"))
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("there is no write-ahead log to look into: %v", err)
+	}
+	if !slices.ContainsFunc(logs, func(path string) bool { info, err := os.Stat(path); return err == nil && info.Size() > 0 }) {
+		t.Error("all write-ahead logs are empty")
+	}
+}
+
+// sealed reads what the vault keeps of each config's newest version, from a copy of its files.
+func (h *house) sealed(t *testing.T) map[string][]byte {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"vault.db", "vault.db-wal"} {
+		data, err := os.ReadFile(filepath.Join(h.DataDir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db, err := sql.Open("sqlite", filepath.Join(dir, "vault.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	rows, err := db.QueryContext(t.Context(), `SELECT credential_config_id, sealed FROM secret ORDER BY version`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	blobs := map[string][]byte{}
+	for rows.Next() {
+		var id string
+		var blob []byte
+		if err := rows.Scan(&id, &blob); err != nil {
+			t.Fatal(err)
+		}
+		blobs[id] = blob
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return blobs
+}
+
+// delete deletes all configs. From then on not even what was sealed may be found: a key that is stolen later opens nothing.
+func (h *house) delete(t *testing.T) {
+	t.Helper()
+	h.mustReadEverything(t)
+	blobs := h.sealed(t)
+	for _, id := range h.workspaces(t) {
+		h.call(t, "DELETE", "/workspaces/"+id, "")
+	}
+	names := slices.Sorted(maps.Keys(h.configs))
+	names = append(slices.DeleteFunc(names, func(n string) bool { return n == "static" }), "static") // The role needs it.
+	for _, name := range names {
+		id := h.configs[name]
+		if len(blobs[id]) < 64 {
+			t.Fatalf("the vault holds nothing of %s", name)
+		}
+		if reply := h.call(t, "DELETE", "/credential-configs/"+id, ""); reply.Status != http.StatusNoContent {
+			t.Errorf("deleting %s: %d %s", name, reply.Status, reply.Body)
+		}
+		h.call(t, "GET", "/credential-configs/"+id, "")
+		h.scanner.add("the sealed secrets of "+name, string(blobs[id][10:])) // In front stands the id of the key.
+	}
+}
+
+// mustReadEverything reads all that can be listed, and each object.
+func (h *house) mustReadEverything(t *testing.T) {
+	t.Helper()
+	for _, path := range []string{"/credential-types", "/projects", "/workspaces", "/api-keys", "/audit-checkpoints", "/vault/keys", "/whoami", "/metrics", "/docs", "/openapi.json", "/readyz"} {
+		if reply := h.call(t, "GET", path, ""); reply.Status != http.StatusOK {
+			t.Errorf("GET %s: %d %s", path, reply.Status, reply.Body)
+		}
+	}
+	for _, id := range h.configs {
+		h.call(t, "GET", "/credential-configs/"+id, "")
+		h.call(t, "GET", "/credential-configs/"+id+"/secret-versions", "")
+	}
+	h.call(t, "POST", "/audit-checkpoints", "")
+	events := 0
+	for cursor := ""; ; {
+		reply := h.call(t, "GET", "/audit-events?limit=200&cursor="+url.QueryEscape(cursor), "")
+		if cursor == "" {
+			reply = h.call(t, "GET", "/audit-events?limit=200", "")
+		}
+		events += strings.Count(reply.Body, `"previous_hash"`)
+		if cursor = member(t, reply.Body, "next_cursor"); cursor == "" {
+			break
+		}
+	}
+	if events < 50 {
+		t.Errorf("the audit trail has only %d events", events)
+	}
+}
+
+// ringKey matches a key of the vault.
+var ringKey = regexp.MustCompile(`fck1_([A-Za-z0-9_-]{43})_`)
+
+// checkKeysStayAlone looks for the vault's keys outside their file.
+func (h *house) checkKeysStayAlone(t *testing.T, file string) {
+	t.Helper()
+	keys := ringKey.FindAllStringSubmatch(file, -1)
+	if len(keys) < 2 {
+		t.Fatalf("the key file has %d keys, want those before and after the rotation", len(keys))
+	}
+	var s scanner
+	for i, key := range keys {
+		raw, err := base64.RawURLEncoding.DecodeString(key[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.add(fmt.Sprintf("key %d of the vault", i), key[1])
+		s.add(fmt.Sprintf("key %d of the vault, in bytes", i), string(raw))
+	}
+	s.checkTree(t, h.DataDir)
+	s.checkTree(t, h.scratch)
+	s.check(t, "the log", []byte(h.Log.String()))
+	for _, said := range h.said {
+		s.check(t, said.what, []byte(said.text))
+	}
+}
