@@ -54,6 +54,7 @@ type said struct{ what, text string }
 func TestNothingLeaks(t *testing.T) {
 	h := mustOpen(t)
 	h.mustStore(t)
+	h.mustStoreSession(t)
 	h.mustUse(t)
 	h.mustRun(t, "vault", "rotate-key")
 	h.mustUse(t)
@@ -200,11 +201,6 @@ func (h *house) mustStore(t *testing.T) {
 	h.AWS.AddRole(fakeaws.Role{ARN: roleARN, Trusted: []string{"arn:aws:iam::" + account + ":root"}, ExternalID: external})
 
 	h.project = h.mustMake(t, "/projects", `{"name":"`+control+`"}`)
-	h.mustAttach(t, []string{"role"})
-	session := h.mustDeliver(t, h.workspaces(t)[0]).Env
-	h.addConfig(t, "temporary", "aws_static", map[string]any{
-		"access_key_id": session["AWS_ACCESS_KEY_ID"], "secret_access_key": session["AWS_SECRET_ACCESS_KEY"], "session_token": session["AWS_SESSION_TOKEN"],
-	})
 
 	keyFile, err := h.GCP.CreateAccount("deploy", "example-project")
 	if err != nil {
@@ -229,19 +225,29 @@ func (h *house) mustStore(t *testing.T) {
 	}
 	h.addConfig(t, "variables", "generic_env", variables)
 
-	for _, configs := range [][]string{{"static", "token", "cloudflare", "variables"}, {"temporary", "key"}} {
+	for _, configs := range [][]string{{"static", "token", "cloudflare", "variables"}, {"key"}, {"role"}} {
 		h.mustAttach(t, configs)
 	}
 }
 
-// mustAttach makes a workspace with configs.
-func (h *house) mustAttach(t *testing.T, names []string) {
+// mustStoreSession stores a temporary key that AWS really issued, beside those of mustStore.
+func (h *house) mustStoreSession(t *testing.T) {
+	t.Helper()
+	session := h.mustDeliver(t, h.mustAttach(t, []string{"role", "variables"})).Env
+	h.addConfig(t, "temporary", "aws_static", map[string]any{
+		"access_key_id": session["AWS_ACCESS_KEY_ID"], "secret_access_key": session["AWS_SECRET_ACCESS_KEY"], "session_token": session["AWS_SESSION_TOKEN"],
+	})
+	h.mustAttach(t, []string{"temporary", "key"})
+}
+
+// mustAttach makes a workspace with configs, and returns its id.
+func (h *house) mustAttach(t *testing.T, names []string) string {
 	t.Helper()
 	var ids []string
 	for _, name := range names {
 		ids = append(ids, `"`+h.configs[name]+`"`)
 	}
-	h.mustMake(t, "/workspaces", fmt.Sprintf(`{"name":%q,"project_id":%q,"credential_config_ids":[%s]}`, strings.Join(names, " "), h.project, strings.Join(ids, ",")))
+	return h.mustMake(t, "/workspaces", fmt.Sprintf(`{"name":%q,"project_id":%q,"credential_config_ids":[%s]}`, strings.Join(names, " "), h.project, strings.Join(ids, ",")))
 }
 
 // workspaces lists the ids.
@@ -305,7 +311,8 @@ func (h *house) fail(t *testing.T) {
 			})
 		}
 	}
-	h.AWS.SetActive(accessKeyID, false)
+	user := fakeaws.User{Account: account, Name: "deploy", AccessKeyID: accessKeyID, SecretAccessKey: "EXAMPLE"}
+	h.AWS.AddUser(user) // Its key has another secret now.
 	h.Cloudflare.SetStatus(h.token, fakecloudflare.Disabled)
 	h.GCP.SetDisabled(member(t, h.keyFile, "client_email"), true)
 	everything(`"valid":false`)
@@ -314,6 +321,8 @@ func (h *house) fail(t *testing.T) {
 			h.said = append(h.said, said{"a delivery that failed", reply.Body})
 		}
 	}
+	user.SecretAccessKey = h.secret
+	h.AWS.AddUser(user)
 	for _, kind := range fault.Kinds() {
 		if kind == fault.Slow {
 			continue // It takes as long as the server's patience, and says nothing.
