@@ -84,9 +84,27 @@ func (h *house) openStores(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("opening the vault: %w", err)
 	}
+	if !hasMetadata {
+		if err := h.checkVaultEmpty(ctx); err != nil {
+			return err
+		}
+	}
 	h.store, err = store.OpenSQLite(ctx, store.Options{Path: h.config.path(metadataFile), Logger: h.logger, OnFatal: h.fail})
 	if err != nil {
 		return fmt.Errorf("opening the metadata database: %w", err)
+	}
+	return nil
+}
+
+// checkVaultEmpty refuses to begin anew beside a vault that holds something. The metadata database is always made before the first secret, so an
+// empty vault is what a first start that was cut off leaves.
+func (h *house) checkVaultEmpty(ctx context.Context) error {
+	references, err := h.vault.References(ctx, "", 1)
+	if err != nil {
+		return fmt.Errorf("looking into the vault: %w", err)
+	}
+	if len(references) > 0 {
+		return fmt.Errorf("%s holds secrets, but %s is missing: restore both from the same backup", h.config.path(vaultFile), h.config.path(metadataFile))
 	}
 	return nil
 }
