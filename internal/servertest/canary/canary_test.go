@@ -166,7 +166,12 @@ func (h *house) mustRun(t *testing.T, args ...string) {
 
 // canary makes a secret for the scanner to look for; the odd characters look different in each encoding.
 func (h *house) canary(name string) string {
-	value := rand.Text() + `"\<>&é/+ %` + rand.Text()
+	text := rand.Text() + rand.Text()
+	var b strings.Builder
+	for i, odd := range []string{`"`, `\`, "<", ">", "&", "é", "/", "+", " ", "%", "~"} {
+		b.WriteString(text[4*i:4*i+4] + odd)
+	}
+	value := b.String() + text[44:]
 	h.scanner.add(name, value)
 	return value
 }

@@ -88,8 +88,8 @@ func mustMakeWorld(t *testing.T) *world {
 	}
 	w.keyFile = string(keyFile)
 	w.mustFill(t)
-	heap := heapInUse()
-	t.Cleanup(func() { w.mustBeSound(t, heap) })
+	heap, routines := heapInUse(), runtime.NumGoroutine()
+	t.Cleanup(func() { w.mustBeSound(t, heap, routines) })
 	return w
 }
 
@@ -126,8 +126,8 @@ func (w *world) at(path string) string {
 	return strings.Replace(path, "{id}", w.ids[first], 1)
 }
 
-// mustBeSound checks what a whole test must leave behind: a server that is ready, holds what it held, said nothing and called nobody. heap is what was in use before.
-func (w *world) mustBeSound(t *testing.T, heap uint64) {
+// mustBeSound checks what a whole test must leave behind: a server that is ready, holds what it held, said nothing and called nobody. heap and routines are what was in use before.
+func (w *world) mustBeSound(t *testing.T, heap uint64, routines int) {
 	t.Helper()
 	if r := w.MustCall(t, "", "GET", "/readyz", ""); r.Status != 200 {
 		t.Errorf("/readyz: %d %s", r.Status, r.Body)
@@ -141,6 +141,9 @@ func (w *world) mustBeSound(t *testing.T, heap uint64) {
 	}
 	if now := heapInUse(); now > heap+64<<20 {
 		t.Errorf("the heap grew from %d to %d MiB", heap>>20, now>>20)
+	}
+	if now := runtime.NumGoroutine(); now > routines+100 { // Idle connections have some.
+		t.Errorf("there were %d goroutines, and there are %d", routines, now)
 	}
 	w.MustStop(t)
 	out.Reset()
@@ -183,7 +186,7 @@ func (w *world) mustHaveAskedNobody(t *testing.T) {
 	}
 }
 
-// heapInUse is what is left after a collection, without the log that the test itself keeps.
+// heapInUse is what is left after a collection.
 func heapInUse() uint64 {
 	runtime.GC()
 	var m runtime.MemStats
