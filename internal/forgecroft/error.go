@@ -1,6 +1,7 @@
 package forgecroft
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -63,8 +64,26 @@ func (e *Error) Error() string {
 	return text
 }
 
-// Unwrap returns the cause.
-func (e *Error) Unwrap() error { return e.Cause }
+// Unwrap returns the cause, whose kind does not count: a workspace that cannot be delivered because a secret is not found is not a workspace that
+// is not found.
+func (e *Error) Unwrap() error {
+	if e.Cause == nil {
+		return nil
+	}
+	return cause{e.Cause}
+}
+
+// cause is what lies beneath an [Error].
+type cause struct{ error }
+
+// Is makes errors.Is find everything in the cause but its [Kind].
+func (c cause) Is(target error) bool {
+	_, isKind := target.(Kind)
+	return !isKind && errors.Is(c.error, target)
+}
+
+// As makes errors.As look into the cause.
+func (c cause) As(target any) bool { return errors.As(c.error, target) }
 
 // Is makes errors.Is match a [Kind].
 func (e *Error) Is(target error) bool {

@@ -15,7 +15,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/forgecroft/forgecroft/sdk"
 )
@@ -124,7 +123,9 @@ func (p place) mustStart(t *testing.T, environ []string, more ...string) *server
 	go s.read(stdout, said)
 	s.wait = sync.OnceValue(func() error { <-said; return s.cmd.Wait() })
 	t.Cleanup(func() { _ = s.cmd.Process.Kill(); _ = s.wait() })
-	s.await(t, said)
+	if !s.listens(said) {
+		t.Fatalf("the server did not start: %v\n%s%s", s.wait(), &s.stdout, &s.log)
+	}
 	key, err := os.ReadFile(p.ownerKey())
 	if err != nil {
 		t.Fatalf("reading the owner key: %v", err)
@@ -138,24 +139,6 @@ func (s *server) read(stdout io.Reader, done chan<- struct{}) {
 	defer close(done)
 	for scanner := bufio.NewScanner(stdout); scanner.Scan(); {
 		s.stdout.add(scanner.Text())
-	}
-}
-
-// await waits for the address.
-func (s *server) await(t *testing.T, ended <-chan struct{}) {
-	t.Helper()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for {
-		if _, after, found := strings.Cut(s.stdout.String(), "listens on "); found {
-			s.url, _, _ = strings.Cut(after, " ")
-			return
-		}
-		select {
-		case <-ended:
-			t.Fatalf("the server did not start: %v\n%s%s", s.wait(), &s.stdout, &s.log)
-		case <-tick.C:
-		}
 	}
 }
 
