@@ -27,7 +27,7 @@ func keyInURL(r *http.Request) error {
 	if r.URL.User != nil {
 		return errKeyInURL
 	}
-	if scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " "); strings.EqualFold(scheme, "Basic") {
+	if user, password, ok := r.BasicAuth(); ok && strings.Contains(user+password, keyMark) {
 		return errKeyInURL
 	}
 	if r.URL.RawQuery == "" {

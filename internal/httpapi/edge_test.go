@@ -143,7 +143,11 @@ func TestKeysInURLs(t *testing.T) {
 	} {
 		wantProblem(t, s.MustCall(t, s.OwnerKey, "GET", "/projects?"+query, ""), 400, "key_in_url")
 	}
-	wantProblem(t, s.MustCall(t, "", "GET", "/projects", "", "Authorization", "Basic Zm9vOmJhcg=="), 400, "key_in_url")
+	basic := func(user, password string) string {
+		return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":"+password))
+	}
+	wantProblem(t, s.MustCall(t, "", "GET", "/projects", "", "Authorization", basic(s.OwnerKey, "")), 400, "key_in_url") // what curl makes of http://KEY@host/
+	wantProblem(t, s.MustCall(t, "", "GET", "/projects", "", "Authorization", basic("somebody", "else")), 401, "unauthenticated")
 	if log := s.Log.String(); strings.Contains(log, s.OwnerKey) || strings.Contains(log, canary) || strings.Contains(log, "fc_live_") {
 		t.Errorf("the log holds a key:\n%s", log)
 	}
