@@ -81,7 +81,7 @@ func (s *Server) serveEngine(x *exchange, ns *namespace, t *token) reply {
 	}
 	if at == nil {
 		if !s.may(t, x.namespace, x.path, "read") && !s.may(t, x.namespace, x.path, "update") {
-			return failure(http.StatusForbidden, "1 error occurred:\n\t* permission denied\n\n")
+			return denied()
 		}
 		return failure(http.StatusNotFound, "no handler for route "+quoted(x.path)+". route entry not found.")
 	}
@@ -91,7 +91,7 @@ func (s *Server) serveEngine(x *exchange, ns *namespace, t *token) reply {
 	}
 	capability := at.capability(x.method, operation, path)
 	if !s.may(t, x.namespace, x.path, capability) {
-		return failure(http.StatusForbidden, "1 error occurred:\n\t* permission denied\n\n")
+		return denied()
 	}
 	return s.operate(x, at, operation+" "+x.method, path)
 }

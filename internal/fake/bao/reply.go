@@ -27,9 +27,9 @@ func (x *exchange) body(into any) reply {
 	case err == nil:
 		return reply{}
 	case errors.As(err, &tooLarge):
-		return failure(http.StatusRequestEntityTooLarge, "failed to parse JSON input: http: request body too large")
+		return failure(http.StatusRequestEntityTooLarge, "http: request body too large")
 	default:
-		return failure(http.StatusBadRequest, "failed to parse JSON input: "+err.Error())
+		return failure(http.StatusBadRequest, "error parsing JSON")
 	}
 }
 
@@ -66,6 +66,11 @@ func failure(status int, messages ...string) reply {
 
 // nothing is what is found under a path that holds nothing.
 func nothing() reply { return failure(http.StatusNotFound) }
+
+// denied is the refusal of a policy.
+func denied() reply {
+	return failure(http.StatusForbidden, "1 error occurred:\n\t* permission denied\n\n")
+}
 
 // done is the answer to what was done and has no result.
 func done() reply { return reply{status: http.StatusNoContent} }

@@ -180,7 +180,7 @@ func (s *Server) answer(x *exchange) reply {
 	}
 	ns, found := s.namespaces[x.namespace]
 	if !found {
-		return failure(http.StatusNotFound, "no handler for route "+quoted(x.path)+". route entry not found.")
+		return failure(http.StatusNotFound, "namespace not found")
 	}
 	switch x.path {
 	case "auth/approle/login":

@@ -1,0 +1,166 @@
+package openbao_test
+
+import (
+	"errors"
+	"io/fs"
+	"net/http/httptest"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/forgecroft/forgecroft/internal/fake/bao"
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/vault/envelope"
+	"github.com/forgecroft/forgecroft/internal/vault/openbao"
+	"github.com/forgecroft/forgecroft/internal/vault/vaulttest"
+)
+
+const rootToken = "s.EXAMPLEroot"
+
+// keys is a key source in memory.
+type keys struct {
+	mu       sync.Mutex
+	text     []byte
+	readOnly bool
+}
+
+func (k *keys) String() string { return "the key ring of the test" }
+
+func (k *keys) Load() (*envelope.Ring, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.text == nil {
+		return nil, fs.ErrNotExist
+	}
+	return envelope.ParseRing(k.text)
+}
+
+func (k *keys) Create(ring *envelope.Ring) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.text != nil {
+		return fs.ErrExist
+	}
+	k.text = ring.Format()
+	return nil
+}
+
+func (k *keys) Save(ring *envelope.Ring) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.readOnly {
+		return forgecroft.Errorf(forgecroft.KindUnprocessable, "key_source_read_only", "It cannot be written.")
+	}
+	k.text = ring.Format()
+	return nil
+}
+
+// world is a fake server with what it takes to open a vault in it.
+type world struct {
+	fake    *bao.Server
+	server  *httptest.Server
+	options openbao.Options
+	later   atomic.Int64 // how much later the vault's clock is, in nanoseconds
+}
+
+// newWorld starts a fake. Vaults in it have an envelope.
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	fake := bao.New(nil, rootToken)
+	server := httptest.NewServer(fake)
+	t.Cleanup(server.Close)
+	t.Cleanup(fake.Faults().Release)
+	w := &world{fake: fake, server: server}
+	w.options = openbao.Options{
+		Address: server.URL, Auth: openbao.Token(forgecroft.NewSecret(rootToken)), Keys: &keys{},
+		Clock: openbao.Clock{Now: func() time.Time { return time.Now().Add(time.Duration(w.later.Load())) }, After: time.After},
+	}
+	return w
+}
+
+// advance lets time pass for the vault.
+func (w *world) advance(d time.Duration) { w.later.Add(int64(d)) }
+
+// mustOpen opens a vault that is closed when the test ends.
+func mustOpen(t testing.TB, o openbao.Options) *openbao.Vault {
+	t.Helper()
+	v, err := openbao.Open(t.Context(), o)
+	if err != nil {
+		t.Fatalf("Open: %v", err)
+	}
+	t.Cleanup(func() { mustClose(t, v) })
+	return v
+}
+
+func mustClose(t testing.TB, v *openbao.Vault) {
+	t.Helper()
+	if err := v.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+}
+
+// codeOf is the code of an error, or "".
+func codeOf(err error) string {
+	var e *forgecroft.Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}
+
+// variants are the ways to use a server.
+var variants = []struct {
+	name   string
+	adjust func(w *world)
+}{
+	{"with the envelope", func(*world) {}},
+	{"with hardly any cache", func(w *world) { w.options.CacheBytes = 1 }},
+	{"without the envelope", func(w *world) { w.options.Keys = nil }},
+	{"lists without pages", func(w *world) { w.fake.ListWithoutPages() }},
+	{"in a namespace, elsewhere", func(w *world) {
+		w.fake.AddNamespace("team/a")
+		w.fake.AddEngine("team/a", "kv/here")
+		w.options.Namespace, w.options.Mount, w.options.Prefix = "team/a", "kv/here", "a/b"
+	}},
+	{"with no more rights than the documentation says", func(w *world) {
+		w.fake.AddPolicy("", "forgecroft", documentedPolicy())
+		w.fake.AddToken("", "s.EXAMPLElimited", bao.Life{}, "forgecroft")
+		w.options.Auth = openbao.Token(forgecroft.NewSecret("s.EXAMPLElimited"))
+	}},
+}
+
+// documentedPolicy is the policy of docs/operations.md.
+func documentedPolicy() bao.Policy {
+	return bao.Policy{
+		"secret/data/forgecroft/*":     {"create", "read", "update"},
+		"secret/metadata/forgecroft/*": {"read", "list", "delete"},
+		"secret/destroy/forgecroft/*":  {"update"},
+		"secret/config":                {"read"},
+	}
+}
+
+func TestConformance(t *testing.T) {
+	for _, variant := range variants {
+		t.Run(variant.name, func(t *testing.T) {
+			vaulttest.Run(t, func(t *testing.T) vaulttest.Fixture {
+				w := newWorld(t)
+				variant.adjust(w)
+				v := mustOpen(t, w.options)
+				return vaulttest.Fixture{
+					Vault: v,
+					Reopen: func(t *testing.T) forgecroft.Vault {
+						mustClose(t, v)
+						o := w.options
+						o.MustExist = true
+						return mustOpen(t, o)
+					},
+					Break: func(*testing.T) {
+						w.fake.SetState(bao.Sealed)
+						w.advance(time.Minute) // The cache does not stand in for a sealed server for long.
+					},
+				}
+			})
+		})
+	}
+}
