@@ -18,7 +18,7 @@ var revealers = map[string]string{ // file → reason
 	"internal/httpapi/apikey.go":            "a new API key is shown once",
 	"internal/httpapi/environment.go":       "delivery: the one answer that holds values",
 	"internal/server/run.go":                "the first owner key is shown or written down",
-	"internal/server/wire.go":               "the key ring of FORGECROFT_KEY is parsed",
+	"internal/server/vault.go":              "the key ring of FORGECROFT_KEY is parsed",
 	"internal/cli/server.go":                "the first owner key is saved as a login",
 	"internal/forgecroft/credentialtype.go": "values of fields that are not secret are shown back",
 	"internal/broker/keytext.go":            "the instance keys are turned from text to bytes",

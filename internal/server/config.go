@@ -29,6 +29,9 @@ type Config struct {
 	KeyFD   string            // number of an open file descriptor that yields the key ring
 	KeyText forgecroft.Secret // the key ring itself, from the environment
 
+	Vault string    // embedded or openbao
+	Bao   BaoConfig // for openbao
+
 	STSEndpoint       *url.URL // nil: AWS's own, by region
 	GCPTokenURL       *url.URL // nil: Google's own
 	CloudflareURL     *url.URL // nil: Cloudflare's own
@@ -57,7 +60,7 @@ const defaultListen = "127.0.0.1:8300"
 
 // Settings lists all settings. The command line, the documentation and [LoadConfig] are made from it.
 func Settings() []Setting {
-	return []Setting{
+	settings := []Setting{
 		{"data-dir", "FORGECROFT_DATA_DIR", filepath.Join(xdg.DataHome, "forgecroft"), "directory that holds everything the server keeps (created with mode 0700)", false, setString(func(c *Config) *string { return &c.DataDir })},
 		{"listen", "FORGECROFT_LISTEN", defaultListen, "address to listen on", false, setString(func(c *Config) *string { return &c.Listen })},
 		{"insecure-http", "FORGECROFT_INSECURE_HTTP", "off", "serve plain HTTP on an address that is not loopback", true, setBool(func(c *Config) *bool { return &c.InsecureHTTP })},
@@ -74,6 +77,7 @@ func Settings() []Setting {
 		{"aws-server-identity", "FORGECROFT_AWS_SERVER_IDENTITY", "off", "allow aws_assume_role from the server's own AWS identity", true, setBool(func(c *Config) *bool { return &c.AWSServerIdentity })},
 		{"aws-verify-external-id", "FORGECROFT_AWS_VERIFY_EXTERNAL_ID", "on", "on verification of aws_assume_role, also try to assume the role without its external ID, which must fail (leaves an AccessDenied event in CloudTrail)", true, setBool(func(c *Config) *bool { return &c.VerifyExternalID })},
 	}
+	return append(settings, vaultSettings()...)
 }
 
 // setString stores a setting as it is.
@@ -113,7 +117,7 @@ func LoadConfig(flags map[string]string, getenv func(string) string) (Config, er
 		value, given := flags[s.Flag]
 		name := "--" + s.Flag
 		if !given || s.Flag == "" {
-			value, name = getenv(s.Env), s.Env
+			name, value = lookup(s.Env, getenv)
 		}
 		if value == "" {
 			value = s.Default
@@ -122,10 +126,8 @@ func LoadConfig(flags map[string]string, getenv func(string) string) (Config, er
 			return c, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	for _, name := range []string{"FORGECROFT_DATABASE_URL", "FORGECROFT_VAULT"} {
-		if value := getenv(name); value != "" && value != "embedded" {
-			return c, fmt.Errorf("%s: this version keeps metadata and secrets in its data directory only; unset the variable", name)
-		}
+	if getenv("FORGECROFT_DATABASE_URL") != "" {
+		return c, errors.New("FORGECROFT_DATABASE_URL: this version keeps metadata in its data directory only; unset the variable")
 	}
 	return c, c.check()
 }
@@ -143,6 +145,9 @@ func (c *Config) check() error {
 	}
 	if sources > 1 {
 		return errors.New("give the vault's key in one way: --key-file, --key-fd or FORGECROFT_KEY")
+	}
+	if err := c.checkVault(); err != nil {
+		return err
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {

@@ -31,8 +31,10 @@ func Fsck(ctx context.Context, c Config, repair bool, stdout, stderr io.Writer) 
 		if err := h.store.Integrity(ctx); err != nil {
 			return fmt.Errorf("the metadata database is damaged: %w", err)
 		}
-		if err := h.vault.Integrity(ctx); err != nil {
-			return fmt.Errorf("the vault file is damaged: %w", err)
+		if h.vaultFile != nil {
+			if err := h.vaultFile.Integrity(ctx); err != nil {
+				return fmt.Errorf("the vault file is damaged: %w", err)
+			}
 		}
 		report, err := broker.Fsck(ctx, h.brokerConfig(), repair)
 		if err != nil {
@@ -75,15 +77,19 @@ func printReport(w io.Writer, r broker.FsckReport) {
 // goes on when it is called again with resume, which makes no new key.
 func RotateKey(ctx context.Context, c Config, resume bool, stdout, stderr io.Writer) error {
 	return maintain(ctx, c, stderr, func(h *house) error {
+		ring, err := h.ring()
+		if err != nil {
+			return err
+		}
 		if !resume {
-			id, err := h.vault.Rotate(ctx)
+			id, err := ring.Rotate(ctx)
 			if err != nil {
 				return err
 			}
 			fmt.Fprintf(stdout, "new primary key: %s\n", id)
 		}
 		for {
-			left, err := h.vault.Rewrap(ctx, 500)
+			left, err := ring.Rewrap(ctx, 500)
 			if err != nil {
 				return fmt.Errorf("moving secret versions to the new key (repeat with --resume): %w", err)
 			}
@@ -98,7 +104,11 @@ func RotateKey(ctx context.Context, c Config, resume bool, stdout, stderr io.Wri
 // RemoveKey takes a key that seals nothing any more out of the ring of a server that is stopped.
 func RemoveKey(ctx context.Context, c Config, id string, stdout, stderr io.Writer) error {
 	return maintain(ctx, c, stderr, func(h *house) error {
-		if err := h.vault.RemoveKey(ctx, id); err != nil {
+		ring, err := h.ring()
+		if err != nil {
+			return err
+		}
+		if err := ring.RemoveKey(ctx, id); err != nil {
 			return err
 		}
 		fmt.Fprintf(stdout, "key %s is out of the ring\n", id)

@@ -105,7 +105,7 @@ func (h *house) listen(ctx context.Context) (net.Listener, error) {
 
 // warnAboutKeyFile says what every backup of the data directory would otherwise give away.
 func (h *house) warnAboutKeyFile() {
-	if h.config.KeyFile == "" && h.config.KeyFD == "" && h.config.KeyText.IsZero() {
+	if h.vaultFile != nil && h.config.KeyFile == "" && h.config.KeyFD == "" && h.config.KeyText.IsZero() {
 		h.logger.Warn("the vault's key lies beside the data it protects; move it elsewhere and point --key-file at it (docs/operations.md)", "key_file", h.config.path(keyFile))
 	}
 }

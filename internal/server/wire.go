@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"strconv"
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/broker"
@@ -31,15 +30,17 @@ const (
 
 // house is everything that is open while a server, or a maintenance command, works.
 type house struct {
-	config  Config
-	logger  *slog.Logger
-	dir     *dataDir
-	store   *store.Store
-	vault   *embedded.Vault
-	types   forgecroft.Registry
-	sts     *aws.Client
-	awsSelf *aws.ServerIdentity // nil: not allowed
-	fatal   chan error          // the first storage failure that cannot be survived
+	config    Config
+	logger    *slog.Logger
+	dir       *dataDir
+	store     *store.Store
+	vault     closingVault
+	keyRing   forgecroft.KeyRing // nil: the vault has no keys of its own
+	vaultFile *embedded.Vault    // the vault, if it is the embedded one; else nil
+	types     forgecroft.Registry
+	sts       *aws.Client
+	awsSelf   *aws.ServerIdentity // nil: not allowed
+	fatal     chan error          // the first storage failure that cannot be survived
 }
 
 // openHouse opens the data directory and both stores, the vault first: a wrong key is refused before anything is written.
@@ -64,47 +65,18 @@ func (h *house) fail(err error) {
 	}
 }
 
-// openStores opens the vault and the metadata database. Where one of the two is there, the other must be: a half-restored data directory is refused,
-// never filled up with something new.
+// openStores opens the vault and the metadata database.
 func (h *house) openStores(ctx context.Context) error {
 	if err := checkDataFiles(h.config.DataDir); err != nil {
 		return err
 	}
-	hasMetadata, hasVault := exists(h.config.path(metadataFile)), exists(h.config.path(vaultFile))
-	if hasMetadata && !hasVault {
-		return fmt.Errorf("%s is there, but %s is missing: restore both from the same backup", h.config.path(metadataFile), h.config.path(vaultFile))
-	}
-	keys, err := h.keySource()
-	if err != nil {
+	if err := h.openVault(ctx, exists(h.config.path(metadataFile))); err != nil {
 		return err
 	}
-	h.vault, err = embedded.Open(ctx, embedded.Options{
-		Path: h.config.path(vaultFile), Keys: keys, MustExist: hasMetadata, Logger: h.logger, OnFatal: h.fail,
-	})
-	if err != nil {
-		return fmt.Errorf("opening the vault: %w", err)
-	}
-	if !hasMetadata {
-		if err := h.checkVaultEmpty(ctx); err != nil {
-			return err
-		}
-	}
+	var err error
 	h.store, err = store.OpenSQLite(ctx, store.Options{Path: h.config.path(metadataFile), Logger: h.logger, OnFatal: h.fail})
 	if err != nil {
 		return fmt.Errorf("opening the metadata database: %w", err)
-	}
-	return nil
-}
-
-// checkVaultEmpty refuses to begin anew beside a vault that holds something. The metadata database is always made before the first secret, so an
-// empty vault is what a first start that was cut off leaves.
-func (h *house) checkVaultEmpty(ctx context.Context) error {
-	references, err := h.vault.References(ctx, "", 1)
-	if err != nil {
-		return fmt.Errorf("looking into the vault: %w", err)
-	}
-	if len(references) > 0 {
-		return fmt.Errorf("%s holds secrets, but %s is missing: restore both from the same backup", h.config.path(vaultFile), h.config.path(metadataFile))
 	}
 	return nil
 }
@@ -113,24 +85,6 @@ func (h *house) checkVaultEmpty(ctx context.Context) error {
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
-}
-
-// keySource is where the vault's key ring comes from.
-func (h *house) keySource() (embedded.KeySource, error) {
-	switch {
-	case !h.config.KeyText.IsZero():
-		return embedded.TextKeys(h.config.KeyText.Reveal()), nil
-	case h.config.KeyFD != "":
-		fd, err := strconv.ParseUint(h.config.KeyFD, 10, 31)
-		if err != nil {
-			return nil, fmt.Errorf("--key-fd %s: it takes the number of a file descriptor", h.config.KeyFD)
-		}
-		return embedded.FDKeys(uintptr(fd))
-	case h.config.KeyFile != "":
-		return embedded.FileKeys(h.config.KeyFile), nil
-	default:
-		return embedded.FileKeys(h.config.path(keyFile)), nil
-	}
 }
 
 // openTypes makes the credential types with their provider clients. Endpoints come from the operator alone.
@@ -157,7 +111,7 @@ func outbound(endpoint *url.URL) *http.Client {
 
 // brokerConfig is what the broker works with.
 func (h *house) brokerConfig() broker.Config {
-	c := broker.Config{Store: h.store, Vault: h.vault, KeyRing: h.vault, Types: h.types, Logger: h.logger}
+	c := broker.Config{Store: h.store, Vault: h.vault, KeyRing: h.keyRing, Types: h.types, Logger: h.logger}
 	if h.awsSelf != nil {
 		c.ServerPrincipal = h.serverPrincipal
 	}

@@ -164,3 +164,16 @@ func (s *Server) operate(x *exchange, e *engine, call, path string) reply {
 	}
 	return failure(http.StatusMethodNotAllowed, "unsupported operation")
 }
+
+// Everything returns the data of all versions in an engine, in no order.
+func (s *Server) Everything(namespace, mount string) []json.RawMessage {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := []json.RawMessage{}
+	for _, e := range s.namespaces[namespace].engines[mount].entries {
+		for _, v := range e.versions {
+			all = append(all, v.data)
+		}
+	}
+	return all
+}

@@ -91,7 +91,7 @@ func (o Options) complete() (Options, error) {
 		o.Clock = Clock{Now: time.Now, After: time.After}
 	}
 	if o.Auth == nil {
-		return o, errors.New("no way to log in to the vault is given: set BAO_TOKEN, or FORGECROFT_VAULT_AUTH")
+		return o, errors.New("no way to log in to the vault is given")
 	}
 	o.Mount, o.Prefix, o.Namespace = strings.Trim(o.Mount, "/"), strings.Trim(o.Prefix, "/"), strings.Trim(o.Namespace, "/")
 	for name, path := range map[string]string{"mount": o.Mount, "prefix": o.Prefix} {
