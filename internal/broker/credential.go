@@ -247,13 +247,22 @@ func (b *Broker) destroyIntent(organizationID string, ref forgecroft.Reference, 
 func (b *Broker) destroyNow(ctx context.Context, ref forgecroft.Reference) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), auditDeadline)
 	defer cancel()
-	if err := b.finish(ctx, ref); err != nil {
+	if err := b.finish(ctx, ref); err != nil && !errors.Is(err, errBackupRunning) {
 		b.logger.WarnContext(ctx, "destroying a secret version: the sweeper will try again", "error", err)
 	}
 }
 
-// finish destroys a reference that nothing points at and drops its intent.
+// errBackupRunning puts a destruction off: a backup that has begun may hold a row that still points at the secret version.
+var errBackupRunning = forgecroft.Errorf(forgecroft.KindConflict, "backup_running", "A backup is being taken.")
+
+// finish destroys a reference that nothing points at and drops its intent. While a backup runs it does nothing: the intent waits for the sweeper.
 func (d deps) finish(ctx context.Context, ref forgecroft.Reference) error {
+	switch lease, err := d.store.Lease(ctx, forgecroft.LeaseBackup); {
+	case err == nil && lease.Expires.After(d.now()):
+		return errBackupRunning
+	case err != nil && !errors.Is(err, forgecroft.KindNotFound):
+		return err
+	}
 	if err := d.vault.Destroy(ctx, ref); err != nil {
 		return fmt.Errorf("destroying a secret version: %w", err)
 	}

@@ -20,10 +20,13 @@ type Intent struct {
 	Attempts       int
 }
 
+// LeaseBackup is the lease that a backup holds. While it does, nothing is destroyed in the vault: the backup's snapshot may point at it.
+const LeaseBackup = "backup"
+
 // Lease is the right to do background work alone. The fencing number grows with every new holder, so that a holder that slept
 // through its lease is recognised.
 type Lease struct {
-	Name    string // sweeper, rotation, checkpoints
+	Name    string // sweeper, rotation, checkpoints, backup
 	Holder  string
 	Fence   int64
 	Expires time.Time

@@ -1,6 +1,7 @@
 package forgecroft
 
 import (
+	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
 	"log/slog"
@@ -34,6 +35,11 @@ func (s Secret) Len() int { return len(s.Reveal()) }
 
 // IsZero reports whether the value is empty.
 func (s Secret) IsZero() bool { return s.Len() == 0 }
+
+// Equal reports whether two secrets are the same, in a time that tells nothing but their lengths.
+func (s Secret) Equal(other Secret) bool {
+	return subtle.ConstantTimeCompare([]byte(s.Reveal()), []byte(other.Reveal())) == 1
+}
 
 // String implements [fmt.Stringer].
 func (s Secret) String() string { return redacted }

@@ -215,6 +215,8 @@ type IntentReader interface {
 	IdempotencyRecord(ctx context.Context, r IdempotencyRecord, now time.Time) (IdempotencyRecord, error)
 	// ReferenceLive reports whether any row points at the reference.
 	ReferenceLive(ctx context.Context, ref Reference) (bool, error)
+	// Lease returns the lease of a name, whether it has expired or not.
+	Lease(ctx context.Context, name string) (Lease, error)
 }
 
 // IntentWriter writes intents, leases and idempotency records.

@@ -74,3 +74,23 @@ type RingKey struct {
 	Primary bool
 	Secrets int64 // secret versions sealed with it
 }
+
+// SealedRecord is a secret version as a vault under an envelope keeps it: sealed with a data key of its own, which a key of the ring wraps. It is worthless
+// without that key.
+type SealedRecord struct {
+	Reference Reference
+	Binding   Binding
+	Sealed    []byte
+}
+
+// SealedVault is what a vault under an envelope offers beyond [Vault]: records that move, into a backup and back, without being opened. Errors as in [Vault].
+type SealedVault interface {
+	Vault
+	// Canaries returns, for each key of the ring, a value that proves the key without giving anything of it away.
+	Canaries(ctx context.Context) (map[string][]byte, error)
+	// Sealed returns the sealed bytes under a reference, read from where they are durable. [KindNotFound] if the reference is absent.
+	Sealed(ctx context.Context, ref Reference) ([]byte, error)
+	// PutSealed stores records as they are, durably, all or an unknown part of them if it fails. They must be sealed with keys of the ring and
+	// open for their bindings, else it is [KindIntegrity]; one that is there already with the same bytes is a success, with others [KindConflict].
+	PutSealed(ctx context.Context, records []SealedRecord) error
+}
