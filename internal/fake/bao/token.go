@@ -175,3 +175,14 @@ func (s *Server) may(t *token, namespace, path, capability string) bool {
 	}
 	return false
 }
+
+// RevokeTokens takes all tokens away, those with the root policy excepted.
+func (s *Server) RevokeTokens() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for value, t := range s.tokens {
+		if !slices.Contains(t.policies, "root") {
+			delete(s.tokens, value)
+		}
+	}
+}

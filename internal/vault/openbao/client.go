@@ -174,7 +174,7 @@ func retryAfter(text string) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// unaddressed takes the address off an error of net/http: it names references.
+// unaddressed takes method and address off an error of net/http: whoever wraps it says what was tried.
 func unaddressed(err error) error {
 	var e *url.Error
 	if errors.As(err, &e) {

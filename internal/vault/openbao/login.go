@@ -32,8 +32,9 @@ type Auth interface {
 // lease is a token and how long it is good.
 type lease struct {
 	token     string
-	since     time.Time // of the login or last renewal
-	ttl       time.Duration
+	since     time.Time     // of the login or last renewal
+	ttl       time.Duration // then; 0: it never ends
+	full      time.Duration // the longest it ever had
 	renewable bool
 	own       bool // got by a login of ours, so ours to revoke
 }
@@ -160,7 +161,8 @@ func (c *client) logIn(ctx context.Context, mount string, body map[string]string
 	case a.auth == nil || a.auth.Token == "":
 		return lease{}, unreachable(errors.New("the answer to a login holds no token"))
 	}
-	return lease{a.auth.Token, since, time.Duration(a.auth.Seconds) * time.Second, a.auth.Renewable, true}, nil
+	ttl := time.Duration(a.auth.Seconds) * time.Second
+	return lease{token: a.auth.Token, since: since, ttl: ttl, full: ttl, renewable: a.auth.Renewable, own: true}, nil
 }
 
 // lookup asks what a token is good for.
@@ -178,12 +180,14 @@ func (c *client) lookup(ctx context.Context, token string) (lease, error) {
 	}
 	var self struct {
 		TTL       int64 `json:"ttl"`
+		Full      int64 `json:"creation_ttl"`
 		Renewable bool  `json:"renewable"`
 	}
 	if err := decode(a.data, &self); err != nil {
 		return lease{}, unreachable(err)
 	}
-	return lease{token, since, time.Duration(self.TTL) * time.Second, self.Renewable, false}, nil
+	ttl := time.Duration(self.TTL) * time.Second
+	return lease{token: token, since: since, ttl: ttl, full: max(ttl, time.Duration(self.Full)*time.Second), renewable: self.Renewable}, nil
 }
 
 // refusedLogin is the failure of a login that the server turned down.
@@ -205,5 +209,6 @@ func (c *client) renew(ctx context.Context, old lease) (lease, error) {
 		return old, unreachable(errors.New("the answer to a renewal tells no life"))
 	}
 	old.since, old.ttl, old.renewable = since, time.Duration(a.auth.Seconds)*time.Second, a.auth.Renewable
+	old.full = max(old.full, old.ttl)
 	return old, nil
 }

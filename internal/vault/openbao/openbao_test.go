@@ -100,6 +100,12 @@ func mustClose(t testing.TB, v *openbao.Vault) {
 	}
 }
 
+// must makes a call of the API as an operator.
+func (w *world) must(t testing.TB, method, path string) {
+	t.Helper()
+	real{w.server.URL, rootToken}.must(t, method, path, nil)
+}
+
 // codeOf is the code of an error, or "".
 func codeOf(err error) string {
 	var e *forgecroft.Error

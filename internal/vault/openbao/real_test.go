@@ -38,7 +38,7 @@ func (r real) options() openbao.Options {
 }
 
 // must makes a call of the API and returns what its answer holds under data or auth.
-func (r real) must(t *testing.T, method, path string, body any) map[string]any {
+func (r real) must(t testing.TB, method, path string, body any) map[string]any {
 	t.Helper()
 	text, err := json.Marshal(body)
 	if err != nil {

@@ -81,7 +81,7 @@ func (s *session) check() error {
 	if l.ttl == 0 {
 		return nil
 	}
-	if left := l.expires().Sub(s.clock.Now()); left < l.ttl/10 {
+	if left := l.expires().Sub(s.clock.Now()); left < l.full/10 {
 		return expiring(left)
 	}
 	return nil
@@ -135,13 +135,17 @@ func (s *session) run(ctx context.Context) {
 
 // pause is how long nothing is to be done.
 func (s *session) pause(failures int) time.Duration {
-	wait := watchTerm
-	if failures > 0 {
-		wait = min(retryTerm<<min(failures-1, 10), maxRetryTerm)
-	} else if l := s.current(); l.ttl > 0 {
-		wait = min(max(l.since.Add(l.ttl*2/3).Sub(s.clock.Now()), 100*time.Millisecond), watchTerm)
+	l := s.current()
+	switch {
+	case failures > 0 && l.ttl > 0:
+		left := l.expires().Sub(s.clock.Now())
+		return max(min(retryTerm<<min(failures-1, 10), maxRetryTerm, left/4), retryTerm)
+	case failures > 0:
+		return maxRetryTerm
+	case l.ttl > 0:
+		return min(max(l.since.Add(l.ttl*2/3).Sub(s.clock.Now()), 100*time.Millisecond), watchTerm)
 	}
-	return wait
+	return watchTerm
 }
 
 // tend does what is due: nothing, most of the time.
