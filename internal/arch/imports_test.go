@@ -33,9 +33,11 @@ var allowed = map[string][]string{ // package → packages it may import
 	"internal/store/storetest": {"internal/forgecroft"},
 	"internal/broker":          {"internal/apikey", "internal/audit", "internal/forgecroft"},
 	"internal/httpapi":         {"internal/broker", "internal/forgecroft", "sdk"},
+	"internal/console":         {"internal/broker", "internal/forgecroft"},
 	"internal/runner":          {"internal/envname", "sdk"},
-	"internal/server":          {"internal/broker", "internal/credtype", "internal/forgecroft", "internal/httpapi", "internal/provider", "internal/provider/...", "internal/store", "internal/vault/..."},
+	"internal/server":          {"internal/broker", "internal/console", "internal/credtype", "internal/forgecroft", "internal/httpapi", "internal/provider", "internal/provider/...", "internal/store", "internal/vault/..."},
 	"internal/cli":             {"internal/audit", "internal/forgecroft", "internal/runner", "internal/server", "internal/envname", "sdk"},
+	"internal/pgtest":          {},
 	"internal/fake/...":        {"internal/fake/fault"},
 	"internal/servertest":      {"internal/server", "internal/fake/...", "internal/forgecroft", "sdk"},
 	"bench":                    {"sdk", "internal/fake/..."},
@@ -43,7 +45,7 @@ var allowed = map[string][]string{ // package → packages it may import
 }
 
 // testOnly are packages that nothing but tests (and the demo and the load driver, which are not part of the binary) may import.
-var testOnly = []string{"internal/fake/", "internal/servertest", "internal/store/storetest", "internal/vault/vaulttest", "internal/arch"}
+var testOnly = []string{"internal/fake/", "internal/servertest", "internal/store/storetest", "internal/pgtest", "internal/vault/vaulttest", "internal/arch"}
 
 // pkg is what go list tells of a package.
 type pkg struct {

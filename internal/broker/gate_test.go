@@ -13,6 +13,8 @@ import (
 // ungated are the exported methods of a broker that no caller stands before, with the reason.
 var ungated = map[string]string{ // method → reason
 	"Authenticate": "it finds out who calls",
+	"SignIn":       "it finds out who calls, and keeps it in a session",
+	"Session":      "it finds out who calls, by a session",
 }
 
 // TestEveryMethodIsGated calls each exported method without rights: it must deny, and leave a denial in the trail.

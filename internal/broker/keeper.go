@@ -124,10 +124,14 @@ func (k *Keeper) sweep(ctx context.Context, intent forgecroft.Intent) error {
 	return k.finish(ctx, intent.Reference)
 }
 
-// forget drops idempotency records that have expired.
+// forget drops idempotency records and sessions that have expired.
 func (k *Keeper) forget(ctx context.Context) error {
 	return k.store.Update(ctx, func(tx forgecroft.Tx) error {
-		return tx.DropIdempotencyRecords(ctx, k.instant().Add(-forgecroft.IdempotencyTTL))
+		now := k.instant()
+		if err := tx.DropSessions(ctx, now); err != nil {
+			return err
+		}
+		return tx.DropIdempotencyRecords(ctx, now.Add(-forgecroft.IdempotencyTTL))
 	})
 }
 

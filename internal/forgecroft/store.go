@@ -81,6 +81,7 @@ type Reader interface {
 	WorkspaceReader
 	CredentialConfigReader
 	APIKeyReader
+	SessionReader
 	AuditReader
 	IntentReader
 }
@@ -93,6 +94,7 @@ type Tx interface {
 	WorkspaceWriter
 	CredentialConfigWriter
 	APIKeyWriter
+	SessionWriter
 	AuditWriter
 	IntentWriter
 }

@@ -169,6 +169,16 @@ CREATE TABLE secret_versions (
     FOREIGN KEY (organization_id, credential_config_id) REFERENCES credential_configs (organization_id, id) ON DELETE CASCADE
 ) STRICT;
 
+CREATE TABLE sessions (
+    hash            BLOB    NOT NULL PRIMARY KEY,
+    id              TEXT    NOT NULL,
+    organization_id TEXT    NOT NULL REFERENCES organizations (id),
+    api_key_id      TEXT    NOT NULL REFERENCES api_keys (id),
+    created_at      INTEGER NOT NULL,
+    seen_at         INTEGER NOT NULL,
+    confirmed_at    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE workspaces (
     organization_id   TEXT    NOT NULL,
     id                TEXT    NOT NULL,

@@ -47,6 +47,8 @@ func Run(t *testing.T, open func(t *testing.T) forgecroft.Store) {
 		{"secret bindings", testSecretBindings},
 		{"API keys", testAPIKeys},
 		{"touches", testTouches},
+		{"sessions", testSessions},
+		{"ends of sessions", testSessionEnds},
 		{"isolation", testIsolation},
 		{"names", testNames},
 		{"revisions", testRevisions},
