@@ -16,6 +16,7 @@ var reasons = map[string]string{ // module → reason
 	"github.com/go-json-experiment/json":       "strict JSON: encoding/json accepts repeated members, invalid UTF-8 and trailing data",
 	"github.com/google/go-cmp":                 "tests: differences a person can read",
 	"github.com/google/uuid":                   "UUID version 7",
+	"github.com/jackc/pgx/v5":                  "PostgreSQL: its protocol, notices and error codes",
 	"github.com/pressly/goose/v3":              "migrations for both databases, with locking",
 	"github.com/prometheus/client_golang":      "metrics in the format that operators scrape",
 	"github.com/rogpeppe/go-internal":          "tests: the CLI as scripts",

@@ -3,6 +3,7 @@ package store
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
@@ -29,11 +30,34 @@ type planKey struct{ organizationID, workspaceID string }
 type caches struct {
 	plans *cache[planKey, *forgecroft.DeliveryPlan]
 	keys  *cache[string, *forgecroft.APIKey]
+	term  *term
 }
 
 func newCaches() *caches {
-	return &caches{newCache[planKey, *forgecroft.DeliveryPlan](maxPlans), newCache[string, *forgecroft.APIKey](maxKeys)}
+	t := &term{}
+	return &caches{newCache[planKey, *forgecroft.DeliveryPlan](maxPlans, t), newCache[string, *forgecroft.APIKey](maxKeys, t), t}
 }
+
+// term is until when answers from memory hold, where others change the database too.
+type term struct {
+	bounded atomic.Bool
+	until   atomic.Pointer[time.Time] // with the monotonic clock, which goes on while a process is frozen
+}
+
+// over reports whether nothing may be answered from memory.
+func (t *term) over() bool {
+	if !t.bounded.Load() {
+		return false
+	}
+	until := t.until.Load()
+	return until == nil || !time.Now().Before(*until)
+}
+
+// bound makes answers hold only as long as [caches.extend] says.
+func (c *caches) bound() { c.term.bounded.Store(true) }
+
+// extend says until when answers hold that were not invalidated.
+func (c *caches) extend(until time.Time) { c.term.until.Store(&until) }
 
 // invalidate is called when a change is committed and not yet acknowledged.
 func (c *caches) invalidate(what change) {
@@ -51,6 +75,7 @@ func (c *caches) invalidate(what change) {
 type cache[K comparable, V any] struct {
 	generation atomic.Int64
 	limit      int
+	term       *term
 
 	mu      sync.RWMutex
 	entries map[K]remembered[V]
@@ -61,8 +86,8 @@ type remembered[V any] struct {
 	generation int64
 }
 
-func newCache[K comparable, V any](limit int) *cache[K, V] {
-	return &cache[K, V]{limit: limit, entries: map[K]remembered[V]{}}
+func newCache[K comparable, V any](limit int, t *term) *cache[K, V] {
+	return &cache[K, V]{limit: limit, term: t, entries: map[K]remembered[V]{}}
 }
 
 // get returns the answer for key, from memory or else from load. Failures are not remembered.
@@ -71,7 +96,7 @@ func (c *cache[K, V]) get(key K, load func() (V, error)) (V, error) {
 	c.mu.RLock()
 	found, ok := c.entries[key]
 	c.mu.RUnlock()
-	if ok && found.generation == generation {
+	if ok && found.generation == generation && !c.term.over() {
 		return found.value, nil
 	}
 	value, err := load()

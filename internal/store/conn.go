@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 )
 
 // maxStatements bounds the prepared statements of one connection. Filters combine to more texts than this, but rarely in one place.
@@ -20,12 +21,16 @@ type conn struct {
 	args       []driver.NamedValue   // reused by every call
 	row        row                   // reused by every call
 	onFatal    func(error)
+
+	used   bool   // it has answered before
+	tenant string // the organization that the connection is set to; empty: it has to be set
 }
 
 // statement is a prepared statement.
 type statement struct {
 	driver.Stmt
 	order []int // the arguments that its parameters take, from 0; nil: in order
+	reach reach
 }
 
 func newConn(raw driver.Conn, d *dialect, onFatal func(error)) *conn {
@@ -38,6 +43,9 @@ func (c *conn) exec(ctx context.Context, text string, args ...any) (int64, error
 	if err != nil {
 		return 0, err
 	}
+	if err := c.enter(ctx, s.reach, args); err != nil {
+		return 0, err
+	}
 	result, err := s.Stmt.(driver.StmtExecContext).ExecContext(ctx, c.bind(s, args))
 	if err != nil {
 		return 0, c.fault(err)
@@ -45,10 +53,31 @@ func (c *conn) exec(ctx context.Context, text string, args ...any) (int64, error
 	return result.RowsAffected()
 }
 
+// control runs what begins or ends a transaction.
+func (c *conn) control(ctx context.Context, text string) error {
+	if !c.dialect.direct {
+		_, err := c.exec(ctx, text)
+		return err
+	}
+	if strings.HasPrefix(text, "ROLLBACK") {
+		c.tenant = "" // It takes back what the connection was set to.
+	}
+	if _, err := c.raw.(driver.ExecerContext).ExecContext(ctx, text, nil); err != nil {
+		return c.fault(err)
+	}
+	return nil
+}
+
+// lost reports whether the connection is good for nothing any more.
+func (c *conn) lost() bool { return c.dialect.broken != nil && c.dialect.broken(c.raw) }
+
 // query runs a statement and calls each for every row. The row is valid during the call only.
 func (c *conn) query(ctx context.Context, text string, args []any, each func(*row)) error {
 	s, err := c.prepare(ctx, text)
 	if err != nil {
+		return err
+	}
+	if err := c.enter(ctx, s.reach, args); err != nil {
 		return err
 	}
 	rows, err := s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, c.bind(s, args))
@@ -101,7 +130,7 @@ func (c *conn) prepare(ctx context.Context, text string) (*statement, error) {
 	if err != nil {
 		return nil, fmt.Errorf("preparing a statement: %w", c.fault(err))
 	}
-	c.statements[text] = &statement{s, order}
+	c.statements[text] = &statement{s, order, reachOf(text)}
 	return c.statements[text], nil
 }
 

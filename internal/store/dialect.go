@@ -1,6 +1,7 @@
 package store
 
 import (
+	"database/sql/driver"
 	"errors"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
@@ -8,8 +9,16 @@ import (
 
 // dialect is what differs between the databases once a connection is open.
 type dialect struct {
-	begin     string // starts a transaction that will write
-	beginRead string // starts a transaction that reads one consistent state
+	begin     string                   // starts a transaction that will write
+	beginRead string                   // starts a transaction that reads one consistent state
+	commit    func(what change) string // keeps a transaction that changed something, and tells the other replicas
+
+	direct bool // the ends of a transaction go to the driver as they are, for each may be several statements
+	shared bool // other processes write too: what is remembered of the tables holds for one transaction only
+	aborts bool // a statement that fails takes its transaction down, or what came since the savepoint
+
+	// scope sets the connection to one organization, for row-level security; empty if the database has none.
+	scope string
 
 	// checkpoint carries the write-ahead log over; empty if the database does that by itself.
 	checkpoint string
@@ -21,6 +30,9 @@ type dialect struct {
 	// translate gives a driver's error its meaning, by code: one of the errors below or a [*forgecroft.Error]. What it does not know it
 	// returns as it is.
 	translate func(err error) error
+
+	// broken reports whether a connection is lost for good. nil: none ever is.
+	broken func(raw driver.Conn) bool
 }
 
 // What a constraint says. Only the statement's author knows which rule was broken, so these never leave the package.
@@ -28,6 +40,12 @@ var (
 	errUnique     = errors.New("a unique constraint is violated")
 	errForeignKey = errors.New("a foreign key constraint is violated")
 )
+
+// errLost marks the loss of a connection, after which another one may do.
+var errLost = errors.New("the connection is lost")
+
+// errAgain marks a transaction that failed because of another one, and may succeed when it is run again.
+var errAgain = errors.New("another transaction was in the way")
 
 // errFatal marks a failure after which nobody knows what the disk holds: the first one is final.
 var errFatal = errors.New("the database cannot be trusted any more")

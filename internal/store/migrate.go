@@ -48,12 +48,12 @@ func schemaVersion(ctx context.Context, c *conn) (version int64, err error) {
 }
 
 // migrate runs the migrations that are missing.
-func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, directory string, version int64, logger *slog.Logger) error {
+func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, directory string, version int64, logger *slog.Logger, options ...goose.ProviderOption) error {
 	files, err := fs.Sub(migrations, directory)
 	if err != nil {
 		return err
 	}
-	provider, err := goose.NewProvider(d, db, files, goose.WithDisableGlobalRegistry(true))
+	provider, err := goose.NewProvider(d, db, files, append(options, goose.WithDisableGlobalRegistry(true))...)
 	if err != nil {
 		return fmt.Errorf("reading the migrations: %w", err)
 	}

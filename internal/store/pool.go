@@ -27,12 +27,20 @@ func newPool(d *dialect, size int, open func(ctx context.Context) (*conn, error)
 
 // query implements [session]: each call sees the newest committed state.
 func (p *pool) query(ctx context.Context, text string, args []any, each func(*row)) error {
-	c, err := p.acquire(ctx)
-	if err != nil {
-		return err
+	for {
+		c, err := p.acquire(ctx)
+		if err != nil {
+			return err
+		}
+		seen := false
+		err = c.query(ctx, text, args, func(r *row) { seen = true; each(r) })
+		stale := errors.Is(err, errLost) && !seen && c.used // It was lost while it lay idle: the server has restarted, perhaps.
+		c.used = true
+		p.release(c)
+		if !stale || ctx.Err() != nil {
+			return err
+		}
 	}
-	defer p.release(c)
-	return c.query(ctx, text, args, each)
 }
 
 // snapshot runs fn on one consistent state.
@@ -42,12 +50,12 @@ func (p *pool) snapshot(ctx context.Context, fn func(s session) error) error {
 		return err
 	}
 	// The transaction's ends ignore ctx: a connection that goes back must not be inside of one.
-	if _, err := c.exec(context.Background(), p.dialect.beginRead); err != nil {
+	if err := c.control(context.Background(), p.dialect.beginRead); err != nil {
 		p.drop(c)
 		return err
 	}
 	err = fn(c)
-	if _, ending := c.exec(context.Background(), "ROLLBACK"); ending != nil {
+	if ending := c.control(context.Background(), "ROLLBACK"); ending != nil {
 		p.drop(c)
 		return errors.Join(err, ending)
 	}
@@ -81,7 +89,13 @@ func (p *pool) acquire(ctx context.Context) (*conn, error) {
 }
 
 // release gives a connection back.
-func (p *pool) release(c *conn) { p.places <- c }
+func (p *pool) release(c *conn) {
+	if c.lost() {
+		p.drop(c)
+		return
+	}
+	p.places <- c
+}
 
 // drop gives the place of a connection back that cannot be used any more.
 func (p *pool) drop(c *conn) {

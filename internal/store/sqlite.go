@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/url"
 	"path/filepath"
 	"strings"
@@ -52,12 +51,7 @@ func sqlitePragmas(cacheKiB int) []pragma {
 // OpenSQLite opens the store in a SQLite file, makes or migrates its tables, and checks it as far as is cheap. It refuses, without writing, a
 // file that a newer version has migrated, one that is damaged ([forgecroft.KindIntegrity]), and one that is not ours.
 func OpenSQLite(ctx context.Context, o Options) (*Store, error) {
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Logger == nil {
-		o.Logger = slog.New(slog.DiscardHandler)
-	}
+	o = o.complete()
 	s := &Store{alarm: &alarm{tell: o.OnFatal}, caches: newCaches()}
 	write, err := prepareSQLite(ctx, o, s.alarm)
 	if err != nil {
@@ -159,6 +153,7 @@ func sqliteDialect() *dialect {
 	return &dialect{
 		begin:      "BEGIN IMMEDIATE",
 		beginRead:  "BEGIN",
+		commit:     func(change) string { return "COMMIT" },
 		checkpoint: "PRAGMA wal_checkpoint(PASSIVE)",
 		positional: questionMarks,
 		translate:  translateSQLite,
@@ -227,7 +222,7 @@ func translateSQLite(err error) error {
 	}
 	switch e.Code() & 0xff {
 	case sqliteBusy, sqliteLocked, sqliteInterrupt, sqliteCantOpen: // The last: no file descriptor is left for a reader.
-		return &forgecroft.Error{Kind: forgecroft.KindUnavailable, Code: "store_busy", Message: "The store is busy.", Cause: err, RetryAfter: time.Second}
+		return busy(err)
 	case sqliteFull:
 		return storageFull(err)
 	case sqliteIOErr, sqliteReadOnly:
@@ -237,6 +232,11 @@ func translateSQLite(err error) error {
 	default:
 		return err
 	}
+}
+
+// busy is the answer when others were in the way for too long.
+func busy(cause error) error {
+	return &forgecroft.Error{Kind: forgecroft.KindUnavailable, Code: "store_busy", Message: "The store is busy.", Cause: cause, RetryAfter: time.Second}
 }
 
 // storageFull is the answer when the disk is full. It passes when there is space again.

@@ -16,6 +16,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/pgtest"
 	"github.com/forgecroft/forgecroft/internal/store"
 	"github.com/forgecroft/forgecroft/internal/store/storetest"
 )
@@ -23,7 +24,7 @@ import (
 var rewrite = flag.Bool("update", false, "rewrite golden files")
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(pgtest.Runner{M: m})
 }
 
 func TestSQLite(t *testing.T) {
@@ -247,7 +248,7 @@ func TestSchema(t *testing.T) {
 
 // TestMigrationNames demands consecutive numbers, so that two that were written at the same time are noticed.
 func TestMigrationNames(t *testing.T) {
-	for _, directory := range []string{"migrations/sqlite"} {
+	for _, directory := range []string{"migrations/sqlite", "migrations/postgres"} {
 		files, err := fs.Glob(os.DirFS("."), directory+"/*")
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: got %d files and error %v", directory, len(files), err)

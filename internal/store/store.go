@@ -13,13 +13,25 @@ var _ forgecroft.Store = (*Store)(nil)
 
 // Options configure a store.
 type Options struct {
-	Path    string           // of the SQLite file, which is made if it is missing
-	Now     func() time.Time // nil: [time.Now]
-	Logger  *slog.Logger     // nil: nothing is logged
-	OnFatal func(error)      // told once of the failure after which every write is refused; it must neither block nor use the store
+	Path    string            // of the SQLite file, which is made if it is missing
+	URL     forgecroft.Secret // of the PostgreSQL database: postgres://user:password@host:port/database?sslmode=…
+	Now     func() time.Time  // nil: [time.Now]
+	Logger  *slog.Logger      // nil: nothing is logged
+	OnFatal func(error)       // told once of the failure after which every write is refused; it must neither block nor use the store
 }
 
-// Store implements [forgecroft.Store] on a SQL database. Open one with [OpenSQLite].
+// complete fills in what was left out.
+func (o Options) complete() Options {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	return o
+}
+
+// Store implements [forgecroft.Store] on a SQL database. Open one with [OpenSQLite] or [OpenPostgres].
 type Store struct {
 	reader
 	pool   *pool

@@ -41,16 +41,34 @@ func (t *tx) exec(ctx context.Context, text string, args ...any) (int64, error) 
 		return 0, err
 	}
 	if t.saves && !t.saved {
-		if _, err := t.writer.conn.exec(context.Background(), "SAVEPOINT one"); err != nil {
+		if err := t.writer.conn.control(context.Background(), "SAVEPOINT one"); err != nil {
 			return 0, t.check(err)
 		}
 		t.saved = true
 	}
 	t.writer.unmerged++
 	// The statement ignores ctx, as an interrupt would roll back the others' work; it takes microseconds.
-	n, err := t.writer.conn.exec(context.Background(), text, args...)
+	n, err := t.step(func() (int64, error) { return t.writer.conn.exec(context.Background(), text, args...) })
 	t.wrote = t.wrote || err == nil
 	return n, t.check(err)
+}
+
+// step runs a statement so that fn can carry on after a violated constraint, whatever the database does then.
+func (t *tx) step(run func() (int64, error)) (int64, error) {
+	if !t.saves || !t.writer.conn.dialect.aborts {
+		return run()
+	}
+	if err := t.writer.conn.control(context.Background(), "SAVEPOINT step"); err != nil {
+		return 0, err
+	}
+	n, err := run()
+	if violates(err) {
+		t.finish("ROLLBACK TO step")
+	}
+	if err == nil || violates(err) {
+		t.finish("RELEASE step")
+	}
+	return n, err
 }
 
 // usable refuses a transaction that has ended or must end.
@@ -69,8 +87,12 @@ func (t *tx) usable(ctx context.Context) error {
 
 // check notes a failure after which the database may have rolled back by itself. The violation of a constraint undoes its statement only.
 func (t *tx) check(err error) error {
-	if err != nil && !violates(err) {
+	switch {
+	case err == nil:
+	case !violates(err):
 		t.writer.doomed = err
+	case t.writer.conn.dialect.aborts && !t.saves:
+		t.writer.doomed = errAborted
 	}
 	return err
 }
@@ -106,9 +128,12 @@ func (t *tx) end(result error) error {
 // errUndone rolls the whole transaction back because an update without a savepoint failed after it had written.
 var errUndone = errors.New("an update failed after it had written")
 
-// finish runs a statement that ends the savepoint.
+// errAborted rolls the whole transaction back because a violated constraint has made it useless, though its update might have carried on.
+var errAborted = errors.New("a violated constraint has taken the transaction down")
+
+// finish runs a statement that ends a savepoint.
 func (t *tx) finish(text string) {
-	if _, err := t.writer.conn.exec(context.Background(), text); err != nil && t.writer.doomed == nil {
+	if err := t.writer.conn.control(context.Background(), text); err != nil && t.writer.doomed == nil {
 		t.writer.doomed = fmt.Errorf("ending an update: %w", err)
 	}
 }

@@ -33,6 +33,7 @@ type update struct {
 // database and share its commit. One that fails is undone alone: if it has written, the transaction is run again with savepoints.
 type writer struct {
 	conn   *conn
+	reopen func(ctx context.Context) (*conn, error) // makes another connection when one is lost; nil: none is ever lost
 	alarm  *alarm
 	caches *caches
 	now    func() time.Time
@@ -151,7 +152,10 @@ func (w *writer) run(batch []*update) {
 		return
 	}
 	victim, err := w.attempt(batch, false)
-	if victim >= 0 && len(batch) > 1 && errors.Is(w.doomed, errUndone) {
+	for tries := 0; tries < 3 && (errors.Is(w.doomed, errAgain) || errors.Is(err, errAgain)); tries++ {
+		victim, err = w.attempt(batch, false)
+	}
+	if victim >= 0 && (len(batch) > 1 && errors.Is(w.doomed, errUndone) || errors.Is(w.doomed, errAborted)) {
 		// Savepoints cost a tenth of the throughput, and updates rarely fail after they have written: so they come at the second attempt.
 		victim, err = w.attempt(batch, true)
 	}
@@ -186,7 +190,7 @@ func finish(batch []*update, err error) {
 // transaction down, or -1; err is a failure to begin or commit.
 func (w *writer) attempt(batch []*update, saves bool) (victim int, err error) {
 	ctx := context.Background() // One caller's end must not interrupt the others.
-	if _, err := w.conn.exec(ctx, w.conn.dialect.begin); err != nil {
+	if err := w.begin(ctx); err != nil {
 		return -1, fmt.Errorf("beginning a transaction: %w", err)
 	}
 	w.doomed = nil
@@ -202,12 +206,37 @@ func (w *writer) attempt(batch []*update, saves bool) (victim int, err error) {
 		}
 		changed |= t.changed
 	}
-	if _, err := w.conn.exec(ctx, "COMMIT"); err != nil {
+	if err := w.conn.control(ctx, w.conn.dialect.commit(changed)); err != nil {
 		w.rollback()
 		return -1, uncertain(err)
 	}
 	w.caches.invalidate(changed)
 	return -1, nil
+}
+
+// begin starts a transaction, on another connection if the old one is lost.
+func (w *writer) begin(ctx context.Context) error {
+	for again := true; ; again = false {
+		if w.conn.lost() {
+			fresh, err := w.reopen(ctx)
+			if err != nil {
+				return err
+			}
+			_ = w.conn.close() // It is lost.
+			w.conn = fresh
+		}
+		err := w.conn.control(ctx, w.conn.dialect.begin)
+		if err == nil {
+			if w.conn.dialect.shared {
+				clear(w.heads) // Another replica may have appended since.
+			}
+			return nil
+		}
+		if !errors.Is(err, errLost) || !again {
+			w.rollback()
+			return err
+		}
+	}
 }
 
 // run runs fn, unless the caller has left. A panic is fn's failure, not the writer's.
@@ -245,7 +274,7 @@ func uncertain(err error) error {
 // rollback undoes the running transaction with all that is remembered of it.
 func (w *writer) rollback() {
 	// Some failures have rolled back already; then this one fails, and that is fine.
-	_, _ = w.conn.exec(context.Background(), "ROLLBACK")
+	_ = w.conn.control(context.Background(), "ROLLBACK")
 	clear(w.heads)
 	clear(w.touched)
 }
