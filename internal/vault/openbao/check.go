@@ -54,10 +54,14 @@ func (v *Vault) adopt(ctx context.Context) error {
 	if err != nil {
 		return unavailable("vault_key_mismatch", "The key source does not fit the vault: the server would not start again. Put the right key ring there.", err)
 	}
-	if len(missing) == 0 && !slices.Equal(fresh.IDs(), v.ring.IDs()) {
-		v.exchange(fresh)
-		v.logger.InfoContext(ctx, "the key source has changed; its keys are in use now", "primary", fresh.Primary())
+	if len(missing) > 0 || slices.Equal(fresh.IDs(), v.ring.IDs()) {
+		return nil
 	}
+	if err := v.noteRing(ctx, fresh); err != nil { // A rotation may have been cut off before it got there.
+		return err
+	}
+	v.exchange(fresh)
+	v.logger.InfoContext(ctx, "the key source has changed; its keys are in use now", "primary", fresh.Primary())
 	return nil
 }
 

@@ -56,6 +56,16 @@ func (k *keys) Save(ring *envelope.Ring) error {
 	return nil
 }
 
+// newRing is the text of a new ring.
+func newRing(t testing.TB) []byte {
+	t.Helper()
+	ring, err := envelope.GenerateRing()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring.Format()
+}
+
 // world is a fake server with what it takes to open a vault in it.
 type world struct {
 	fake    *bao.Server
