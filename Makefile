@@ -7,7 +7,7 @@ DATA    ?= data
 
 export CGO_ENABLED = 0
 
-.PHONY: build run demo test check lint generate bench crash fuzz clean
+.PHONY: build run demo test test-openbao check lint generate bench crash fuzz clean
 
 build: ## bin/forgecroft, one static binary
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/forgecroft ./cmd/forgecroft
@@ -23,6 +23,10 @@ test: ## every test
 
 race: ## every test with the race detector
 	CGO_ENABLED=1 $(GO) tool gotestsum --format pkgname --hide-summary=skipped -- -race -shuffle=on -timeout 25m ./...
+
+test-openbao: ## the vault's tests against a real OpenBao or HashiCorp Vault, which they may fill and change: BAO_ADDR, BAO_TOKEN (root)
+	@test -n "$$BAO_ADDR" -a -n "$$BAO_TOKEN" || { echo "set BAO_ADDR and BAO_TOKEN, such as those of: bao server -dev -dev-root-token-id=root"; exit 2; }
+	$(GO) tool gotestsum --format testname -- -count=1 -run '^TestReal' ./internal/vault/openbao
 
 lint: ## formatting, vet, staticcheck, generated files
 	@unformatted=$$($(GO) tool gofumpt -l .); test -z "$$unformatted" || { echo "not formatted with gofumpt:"; echo "$$unformatted"; exit 1; }

@@ -1,9 +1,13 @@
 package openbao_test
 
 import (
+	"encoding/json"
 	"errors"
 	"io/fs"
 	"net/http/httptest"
+	"os"
+	"regexp"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -178,5 +182,23 @@ func TestConformance(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// TestDocumentedPolicy holds the documentation against the policy that the tests work with.
+func TestDocumentedPolicy(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, capabilities := range documentedPolicy() {
+		list, err := json.Marshal(capabilities)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := regexp.MustCompile(regexp.QuoteMeta(`path "`+path+`"`) + ` +\{ capabilities = ` + regexp.QuoteMeta(strings.ReplaceAll(string(list), ",", ", ")) + ` \}`)
+		if !want.Match(text) {
+			t.Errorf("docs/operations.md does not have %s", want)
+		}
 	}
 }
