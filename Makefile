@@ -26,7 +26,7 @@ race: ## every test with the race detector
 
 test-openbao: ## the vault's tests against a real OpenBao or HashiCorp Vault, which they may fill and change: BAO_ADDR, BAO_TOKEN (root)
 	@test -n "$$BAO_ADDR" -a -n "$$BAO_TOKEN" || { echo "set BAO_ADDR and BAO_TOKEN, such as those of: bao server -dev -dev-root-token-id=root"; exit 2; }
-	$(GO) tool gotestsum --format testname -- -count=1 -run '^TestReal' ./internal/vault/openbao
+	$(GO) tool gotestsum --format testname -- -count=1 -run '^(TestReal|TestScript)' ./internal/vault/openbao ./internal/fake/bao
 
 lint: ## formatting, vet, staticcheck, generated files
 	@unformatted=$$($(GO) tool gofumpt -l .); test -z "$$unformatted" || { echo "not formatted with gofumpt:"; echo "$$unformatted"; exit 1; }

@@ -202,3 +202,27 @@ func TestDocumentedPolicy(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkGet(b *testing.B) {
+	for _, variant := range []struct {
+		name string
+		size int64
+	}{{"from the cache", 0}, {"from the server", 1}} {
+		b.Run(variant.name, func(b *testing.B) {
+			w := newWorld(b)
+			w.options.CacheBytes = variant.size
+			v := mustOpen(b, w.options)
+			ref := vaulttest.MustPut(b, v, vaulttest.Binding(), string(make([]byte, 300)))
+			b.SetParallelism(32)
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := v.Get(b.Context(), ref, vaulttest.Binding()); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+		})
+	}
+}
