@@ -61,7 +61,8 @@ func seal(sum []byte) ([]byte, error) {
 	if _, err := io.WriteString(w, text); err != nil {
 		return nil, err
 	}
-	return end.Bytes(), w.Close()
+	err := w.Close()
+	return end.Bytes(), err
 }
 
 // Archive is an opened backup, of which every byte is as it was written.
@@ -90,6 +91,9 @@ func Open(path string) (*Archive, error) {
 
 // Close closes the file.
 func (a *Archive) Close() error { return a.file.Close() }
+
+// Name tells the archive from any other: the SHA-256 of its content, in hex.
+func (a *Archive) Name() string { return hex.EncodeToString(a.sum) }
 
 // read checks the seal, then the structure.
 func (a *Archive) read() error {

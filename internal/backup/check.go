@@ -32,25 +32,29 @@ type Checked struct {
 
 // CheckKeys refuses a ring that lacks a key which records need, or has another under its name.
 func (a *Archive) CheckKeys(ring *envelope.Ring) error {
-	var needed []string
-	lacks := false
 	for _, k := range a.Manifest.Keys {
 		if k.Records == 0 {
 			continue
 		}
-		needed = append(needed, k.ID)
 		if !ring.Has(k.ID) {
-			lacks = true
-			continue
+			return &WrongKeyError{a.NeededKeys(), ring.IDs()}
 		}
 		if err := ring.CheckCanary(k.ID, k.Canary); err != nil {
 			return fmt.Errorf("checking the key ring: %w", err)
 		}
 	}
-	if lacks {
-		return &WrongKeyError{needed, ring.IDs()}
-	}
 	return nil
+}
+
+// NeededKeys lists the keys that records are sealed with.
+func (a *Archive) NeededKeys() []string {
+	var needed []string
+	for _, k := range a.Manifest.Keys {
+		if k.Records > 0 {
+			needed = append(needed, k.ID)
+		}
+	}
+	return needed
 }
 
 // WrongKeyError says that the key ring at hand does not open a backup.
@@ -58,8 +62,12 @@ type WrongKeyError struct{ Needed, Have []string }
 
 // Error implements error. Ids are fingerprints, so they may be shown.
 func (e *WrongKeyError) Error() string {
+	needed := strings.Join(e.Needed, ", ")
+	if len(e.Have) == 0 {
+		return fmt.Sprintf("no key: the backup is sealed with the keys %s; give the key file of that time or a later one with --key-file", needed)
+	}
 	return fmt.Sprintf("wrong key: the backup is sealed with the keys %s, but the key ring holds %s; give the key file of that time or a later one",
-		strings.Join(e.Needed, ", "), strings.Join(e.Have, ", "))
+		needed, strings.Join(e.Have, ", "))
 }
 
 // Check reads all of an archive as a restore would: rows, audit trails, and every record, which must open for the row that points at it. ring may be nil where

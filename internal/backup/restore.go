@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
@@ -19,6 +20,9 @@ func (c *Checked) RestoreSecrets(ctx context.Context, to forgecroft.SealedVault,
 	wanted := make(map[forgecroft.Reference]bool, len(c.live)) // reference → a row points at it and its record opens
 	for _, l := range c.live {
 		wanted[l.Reference] = !c.lost[l.Reference]
+	}
+	if err := checkForeign(ctx, to, wanted); err != nil {
+		return err
 	}
 	var batch []forgecroft.SealedRecord
 	done := int64(0)
@@ -44,6 +48,24 @@ func (c *Checked) RestoreSecrets(ctx context.Context, to forgecroft.SealedVault,
 		return err
 	}
 	return flush()
+}
+
+// checkForeign refuses a vault that holds what is not of this archive.
+func checkForeign(ctx context.Context, v forgecroft.Vault, wanted map[forgecroft.Reference]bool) error {
+	for after := forgecroft.Reference(""); ; {
+		found, err := v.References(ctx, after, restoreBatch)
+		if err != nil {
+			return fmt.Errorf("looking into the vault: %w", err)
+		}
+		for _, ref := range found {
+			if after = ref; !wanted[ref] {
+				return errors.New("the vault holds secrets that are not of this installation: take an empty one")
+			}
+		}
+		if len(found) < restoreBatch {
+			return nil
+		}
+	}
 }
 
 // RestoreTables loads the rows of a checked archive into an empty database, all of them or none, and reads them back.

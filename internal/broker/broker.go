@@ -30,7 +30,7 @@ const (
 	storeAttempts  = 3                // how often storing secrets starts over when another one was faster
 )
 
-// Config is what a broker works with. All members but KeyRing, ServerPrincipal, Now, NewID and Random are required.
+// Config is what a broker works with. All members but KeyRing, ServerPrincipal, Backup, Now, NewID and Random are required.
 type Config struct {
 	Store   forgecroft.Store
 	Vault   forgecroft.Vault
@@ -40,6 +40,9 @@ type Config struct {
 
 	// ServerPrincipal returns the ARN of the server's own AWS identity, for trust policies of roles without a source. nil: not allowed.
 	ServerPrincipal func(ctx context.Context) (string, error)
+
+	// Backup takes a backup of both stores; see [Broker.Backup]. nil: only while the server is stopped.
+	Backup func(ctx context.Context) (Archive, error)
 
 	Now    func() time.Time
 	NewID  func() string // UUIDs of version 7
@@ -54,6 +57,7 @@ type deps struct {
 	keyRing         forgecroft.KeyRing
 	logger          *slog.Logger
 	serverPrincipal func(ctx context.Context) (string, error)
+	backup          func(ctx context.Context) (Archive, error)
 	now             func() time.Time
 	newID           func() string
 	random          io.Reader
@@ -61,7 +65,7 @@ type deps struct {
 
 // deps fills in the clock and the sources of ids and randomness.
 func (c Config) deps() deps {
-	d := deps{c.Store, c.Vault, c.Types, c.KeyRing, c.Logger, c.ServerPrincipal, c.Now, c.NewID, c.Random}
+	d := deps{c.Store, c.Vault, c.Types, c.KeyRing, c.Logger, c.ServerPrincipal, c.Backup, c.Now, c.NewID, c.Random}
 	if d.now == nil {
 		d.now = time.Now
 	}

@@ -108,6 +108,10 @@ func (op *operation) success(registry huma.Registry) *huma.Response {
 	if op.output == nil {
 		return r
 	}
+	if op.streams() {
+		r.Content = map[string]*huma.MediaType{tarType: {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}}
+		return r
+	}
 	content := &huma.MediaType{Schema: registry.Schema(op.output, true, "")}
 	for i, answer := range op.answers {
 		if content.Examples == nil {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/forgecroft/forgecroft/internal/broker"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 	"github.com/forgecroft/forgecroft/sdk"
 )
@@ -140,6 +141,10 @@ func encode(body any) ([]byte, error) { return json.Marshal(body, json.Determini
 func (x *exchange) reply(op *operation, body any) {
 	if op.output == nil {
 		x.send(op.status, "", nil)
+		return
+	}
+	if archive, is := body.(broker.Archive); is {
+		x.stream(archive)
 		return
 	}
 	text, err := encode(body)

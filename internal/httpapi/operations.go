@@ -15,6 +15,7 @@ const (
 	tagKeys        = "API keys"
 	tagAudit       = "Audit"
 	tagVault       = "Vault keys"
+	tagBackup      = "Backup"
 )
 
 // Query parameters that several lists share.
@@ -27,7 +28,7 @@ var (
 // operations is the table of the whole API. Its order is the order of the reference.
 func (a *api) operations() []*operation {
 	return flatten(
-		a.credentialOperations(), a.workspaceOperations(), a.projectOperations(), a.keyOperations(), a.auditOperations(), a.vaultOperations(),
+		a.credentialOperations(), a.workspaceOperations(), a.projectOperations(), a.keyOperations(), a.auditOperations(), a.vaultOperations(), a.backupOperations(),
 	)
 }
 
@@ -323,6 +324,19 @@ func (a *api) vaultOperations() []operation {
 			summary:     "Remove a key that seals nothing any more",
 			description: "It is 409 while the key seals anything or is the primary one.",
 			handler:     does(a.removeVaultKey),
+		},
+	}
+}
+
+func (a *api) backupOperations() []operation {
+	return []operation{
+		{
+			id: "create-backup", tag: tagBackup, method: http.MethodPost, path: "/backups",
+			permission: forgecroft.PermInstance, status: http.StatusOK, conflicts: true, fails: true,
+			summary: "Take a backup",
+			description: "Metadata and sealed secrets of the whole installation, as they are at one moment, in one file; see docs/operations.md for restoring it. It holds no key. " +
+				"The file ends with its own hash. It takes a key whose scope is the organization, and is 409 while another backup is taken.",
+			handler: streams(a.takeBackup),
 		},
 	}
 }

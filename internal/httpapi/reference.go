@@ -128,7 +128,10 @@ func newEntry(op *operation, registry huma.Registry) entry {
 		body := newObject(baseName(ref), registry.SchemaFromRef(ref), op.input)
 		e.Body = &body
 	}
-	if op.output != nil {
+	switch {
+	case op.streams():
+		e.Result = tarType
+	case op.output != nil:
 		e.Result, e.ResultAnchor = typeName(registry.Schema(op.output, true, ""))
 	}
 	return e

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,7 +50,12 @@ func openDataDir(path string) (*dataDir, error) {
 }
 
 // Close gives the directory back.
-func (d *dataDir) Close() error { return d.lock.Close() }
+func (d *dataDir) Close() error {
+	if d == nil {
+		return nil
+	}
+	return d.lock.Close()
+}
 
 // checkPrivate refuses a file or directory that others may read, or that belongs to somebody else.
 func checkPrivate(path string, most os.FileMode) error {
@@ -80,6 +86,9 @@ func checkFileSystem(path string) error {
 
 // checkDataFiles refuses to start while a file of the data directory is readable by others.
 func checkDataFiles(path string) error {
+	if present(filepath.Join(path, stagingDir)) {
+		return fmt.Errorf("a restore into %s was cut off: run it again, or remove %s to give it up", path, filepath.Join(path, stagingDir))
+	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		return fmt.Errorf("reading the data directory: %w", err)

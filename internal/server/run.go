@@ -131,13 +131,18 @@ func (h *house) publish(stdout io.Writer, k broker.OwnerKey) error {
 
 // writePrivate writes a secret into a file of mode 0600, durably. A file that is there is replaced: it stems from a first start that was cut off.
 func writePrivate(path string, secret forgecroft.Secret) error {
+	return writeWhole(path, secret.Reveal()+"\n")
+}
+
+// writeWhole makes or replaces a file of mode 0600: it has all of the text, durably, or is as it was.
+func writeWhole(path, text string) error {
 	dir := filepath.Dir(path)
 	temp, err := os.CreateTemp(dir, ".forgecroft-*") // mode 0600
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	defer os.Remove(temp.Name())
-	_, err = temp.WriteString(secret.Reveal() + "\n")
+	_, err = temp.WriteString(text)
 	if err = errors.Join(err, temp.Sync(), temp.Close()); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}

@@ -49,7 +49,8 @@ func (t Table) Index(name string) int {
 	return -1
 }
 
-// Tables lists all tables with what is worth keeping, each after those that it refers to. Leases are not: they belong to processes that run.
+// Tables lists all tables with what is worth keeping, each after those that it refers to. Leases and sessions are not: they belong to processes and
+// browsers that are at work.
 func Tables() []Table {
 	return []Table{
 		table("organizations", "id", "id name created_at:i"),

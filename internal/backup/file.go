@@ -1,0 +1,51 @@
+package backup
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+)
+
+// WriteFile makes the file of a backup, which must not exist yet: it is written beside, made durable, checked as [Open] does, and only then gets its
+// name. A file of that name is never a part of a backup.
+func WriteFile(path string, write func(io.Writer) error) (_ Manifest, err error) {
+	directory := filepath.Dir(path)
+	if _, err := os.Lstat(path); err == nil {
+		return Manifest{}, fmt.Errorf("%s is there already: choose another name", path)
+	}
+	f, err := os.CreateTemp(directory, ".forgecroft-backup-*") // mode 0600
+	if err != nil {
+		return Manifest{}, fmt.Errorf("making the backup file: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
+	err = write(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return Manifest{}, fmt.Errorf("writing the backup: %w", err)
+	}
+	archive, err := Open(f.Name())
+	if err != nil {
+		return Manifest{}, fmt.Errorf("reading the backup back: %w", err)
+	}
+	if err := archive.Close(); err != nil {
+		return Manifest{}, fmt.Errorf("reading the backup back: %w", err)
+	}
+	// A link, unlike a rename, never replaces anything.
+	if err := os.Link(f.Name(), path); err != nil {
+		return Manifest{}, fmt.Errorf("naming the backup file: %w", err)
+	}
+	return archive.Manifest, syncDirectory(directory)
+}
+
+// syncDirectory makes a new name in a directory durable.
+func syncDirectory(path string) error {
+	d, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
