@@ -217,3 +217,32 @@ func TestSettings(t *testing.T) {
 		})
 	}
 }
+
+// TestMaintenanceOverOpenBao runs the commands for a server that is stopped.
+func TestMaintenanceOverOpenBao(t *testing.T) {
+	fake := bao.New(nil, rootToken)
+	listener := httptest.NewServer(fake)
+	t.Cleanup(listener.Close)
+	flags := map[string]string{"vault": "openbao", "vault-addr": listener.URL, "vault-token-file": file(t, rootToken)}
+	s := servertest.MustStart(t, flags)
+	mustStore(t, s)
+	s.MustStop(t)
+
+	flags["data-dir"] = s.DataDir
+	config, err := server.LoadConfig(flags, func(string) string { return "" })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := server.RotateKey(t.Context(), config, false, &out, &out); err != nil || !strings.Contains(out.String(), "secret versions left: 0") {
+		t.Errorf("rotating the key: %v\n%s", err, &out)
+	}
+	out.Reset()
+	if err := server.Fsck(t.Context(), config, false, &out, &out); err != nil || !strings.Contains(out.String(), "clean") {
+		t.Errorf("fsck: %v\n%s", err, &out)
+	}
+	fake.AddEngine("", "secret")
+	if err := server.Fsck(t.Context(), config, false, &out, &out); err == nil || !strings.Contains(err.Error(), "there is no vault under") {
+		t.Errorf("fsck of a vault that was emptied: got %v", err)
+	}
+}

@@ -43,8 +43,10 @@ func (v *Vault) call(ctx context.Context, r request) (a answer, tries int, err e
 		case a.status == http.StatusForbidden, a.status == http.StatusTooManyRequests:
 			return a, tries, v.client.refusal(ctx, r, a)
 		case a.status < 500 && a.status != http.StatusPreconditionFailed:
-			now := v.now()
-			v.heard.Store(&now)
+			if a.ok() || a.absent() {
+				now := v.now()
+				v.heard.Store(&now)
+			}
 			return a, tries, nil
 		}
 		if ctx.Err() == nil && tries < maxTries && v.wait(ctx, tries) {
