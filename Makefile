@@ -7,7 +7,7 @@ DATA    ?= data
 
 export CGO_ENABLED = 0
 
-.PHONY: build run demo test test-openbao check lint generate bench crash fuzz clean
+.PHONY: build run demo test test-postgres test-openbao race check lint generate bench crash fuzz clean
 
 build: ## bin/forgecroft, one static binary
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/forgecroft ./cmd/forgecroft
@@ -20,6 +20,9 @@ demo: build ## the whole story in a minute, offline, against fakes of AWS, Googl
 
 test: ## every test
 	$(GO) tool gotestsum --format pkgname --hide-summary=skipped -- -shuffle=on -timeout 20m ./...
+
+test-postgres: ## the broker, the API and the command line on PostgreSQL, which the tests start themselves
+	FORGECROFT_TEST_DATABASE=postgres $(GO) tool gotestsum --format pkgname --hide-summary=skipped -- -shuffle=on -timeout 20m ./internal/broker ./internal/httpapi ./cmd/forgecroft
 
 race: ## every test with the race detector
 	CGO_ENABLED=1 $(GO) tool gotestsum --format pkgname --hide-summary=skipped -- -race -shuffle=on -timeout 25m ./...

@@ -13,6 +13,7 @@ import (
 
 	"github.com/forgecroft/forgecroft/internal/broker"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/pgtest"
 	"github.com/forgecroft/forgecroft/internal/store"
 	"github.com/forgecroft/forgecroft/internal/vault/embedded"
 )
@@ -178,6 +179,20 @@ func (s *types) registry() forgecroft.Registry {
 	}
 }
 
+// openStore opens an empty store: with FORGECROFT_TEST_DATABASE=postgres a new database, else a file.
+func openStore(t testing.TB, path string) *store.Store {
+	t.Helper()
+	open, options := store.OpenSQLite, store.Options{Path: path}
+	if os.Getenv("FORGECROFT_TEST_DATABASE") == "postgres" {
+		open, options = store.OpenPostgres, store.Options{URL: forgecroft.NewSecret(pgtest.New(t))}
+	}
+	s, err := open(t.Context(), options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // newWorld opens a fresh installation.
 func newWorld(t testing.TB) *world {
 	t.Helper()
@@ -191,10 +206,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	w.vault = &faultyVault{Vault: vault}
-	metadata, err := store.OpenSQLite(ctx, store.Options{Path: filepath.Join(dir, "metadata.db")})
-	if err != nil {
-		t.Fatal(err)
-	}
+	metadata := openStore(t, filepath.Join(dir, "metadata.db"))
 	w.store = metadata
 	t.Cleanup(func() {
 		if err := errors.Join(metadata.Close(), vault.Close()); err != nil {

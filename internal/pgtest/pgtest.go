@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
 	"os"
@@ -36,6 +37,7 @@ type Server struct {
 	owner *syscall.Credential // who runs it; nil: we do
 	cmd   *exec.Cmd
 	done  chan struct{}
+	leash io.Closer // lets the watchdog go
 	count atomic.Int64
 }
 
@@ -88,11 +90,26 @@ func MustStart(t testing.TB, settings string) *Server {
 	if err := s.initialise(binaries, settings); err != nil {
 		t.Fatalf("making a PostgreSQL cluster: %v", err)
 	}
+	if err := s.watch(); err != nil {
+		t.Fatalf("starting the watchdog: %v", err)
+	}
 	if err := s.Start(); err != nil {
 		_ = os.RemoveAll(s.dir)
 		t.Fatalf("starting PostgreSQL: %v", err)
 	}
 	return s
+}
+
+// watch starts a process that ends with ours, however that ends, and then stops the server and removes what it kept.
+func (s *Server) watch() error {
+	dog := exec.Command("sh", "-c", `trap "" INT TERM; cat; read -r pid <"$0/data/postmaster.pid" && kill -QUIT "$pid"; rm -rf "$0"`, s.dir)
+	dog.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	input, err := dog.StdinPipe()
+	if err != nil {
+		return err
+	}
+	s.leash = input
+	return dog.Start()
 }
 
 // find returns the directory of the newest installed version's binaries.
@@ -266,4 +283,5 @@ func (s *Server) Stop() {
 	s.Signal(syscall.SIGQUIT) // at once: nobody needs it any more
 	<-s.done
 	_ = os.RemoveAll(s.dir)
+	_ = s.leash.Close()
 }

@@ -29,6 +29,8 @@ type Config struct {
 	KeyFD   string            // number of an open file descriptor that yields the key ring
 	KeyText forgecroft.Secret // the key ring itself, from the environment
 
+	DatabaseURL forgecroft.Secret // of PostgreSQL; zero: SQLite in the data directory
+
 	Vault string    // embedded or openbao
 	Bao   BaoConfig // for openbao
 
@@ -70,6 +72,7 @@ func Settings() []Setting {
 		{"key-file", "FORGECROFT_KEY_FILE", "", "file with the vault's key-encryption keys (default: vault.key in the data directory, made at the first start)", false, setString(func(c *Config) *string { return &c.KeyFile })},
 		{"key-fd", "FORGECROFT_KEY_FD", "", "number of an open file descriptor to read the vault's key-encryption keys from", false, setString(func(c *Config) *string { return &c.KeyFD })},
 		{"", "FORGECROFT_KEY", "", "the vault's key-encryption keys themselves; the program starts itself again without them in its environment", false, func(c *Config, v string) error { c.KeyText = forgecroft.NewSecret(v); return nil }},
+		{"", "FORGECROFT_DATABASE_URL", "", "PostgreSQL database to keep metadata in instead of the data directory: postgres://user:password@host/database?sslmode=verify-full", false, func(c *Config, v string) error { c.DatabaseURL = forgecroft.NewSecret(v); return nil }},
 		{"log-level", "FORGECROFT_LOG_LEVEL", "info", "debug, info, warn or error", false, func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
 		{"aws-sts-endpoint", "FORGECROFT_AWS_STS_ENDPOINT", "", "AWS STS endpoint to use instead of Amazon's (https, or http on loopback)", false, setEndpoint(func(c *Config) **url.URL { return &c.STSEndpoint })},
 		{"gcp-token-url", "FORGECROFT_GCP_TOKEN_URL", "", "OAuth 2.0 token URL to use instead of Google's", false, setEndpoint(func(c *Config) **url.URL { return &c.GCPTokenURL })},
@@ -126,9 +129,6 @@ func LoadConfig(flags map[string]string, getenv func(string) string) (Config, er
 			return c, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	if getenv("FORGECROFT_DATABASE_URL") != "" {
-		return c, errors.New("FORGECROFT_DATABASE_URL: this version keeps metadata in its data directory only; unset the variable")
-	}
 	return c, c.check()
 }
 
@@ -148,6 +148,9 @@ func (c *Config) check() error {
 	}
 	if err := c.checkVault(); err != nil {
 		return err
+	}
+	if c.stateless() && c.Bao.Envelope && sources == 0 {
+		return errors.New("replicas share the vault's key: give each the same one by --key-file, --key-fd or FORGECROFT_KEY")
 	}
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 // maintain opens the stores of a server that is stopped, works, and closes them.
 func maintain(ctx context.Context, c Config, stderr io.Writer, work func(h *house) error) error {
 	harden()
-	if !exists(c.path(metadataFile)) {
+	if c.DatabaseURL.IsZero() && !exists(c.path(metadataFile)) {
 		return fmt.Errorf("%s holds no Forgecroft data; name the server's --data-dir", c.DataDir)
 	}
 	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))

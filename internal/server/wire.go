@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -45,11 +44,13 @@ type house struct {
 
 // openHouse opens the data directory and both stores, the vault first: a wrong key is refused before anything is written.
 func openHouse(ctx context.Context, c Config, logger *slog.Logger) (*house, error) {
-	dir, err := openDataDir(c.DataDir)
-	if err != nil {
-		return nil, err
+	h := &house{config: c, logger: logger, fatal: make(chan error, 1)}
+	if !c.stateless() {
+		var err error
+		if h.dir, err = openDataDir(c.DataDir); err != nil {
+			return nil, err
+		}
 	}
-	h := &house{config: c, logger: logger, dir: dir, fatal: make(chan error, 1)}
 	if err := h.openStores(ctx); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -63,22 +64,6 @@ func (h *house) fail(err error) {
 	case h.fatal <- err:
 	default:
 	}
-}
-
-// openStores opens the vault and the metadata database.
-func (h *house) openStores(ctx context.Context) error {
-	if err := checkDataFiles(h.config.DataDir); err != nil {
-		return err
-	}
-	if err := h.openVault(ctx, exists(h.config.path(metadataFile))); err != nil {
-		return err
-	}
-	var err error
-	h.store, err = store.OpenSQLite(ctx, store.Options{Path: h.config.path(metadataFile), Logger: h.logger, OnFatal: h.fail})
-	if err != nil {
-		return fmt.Errorf("opening the metadata database: %w", err)
-	}
-	return nil
 }
 
 // exists reports whether a file is there.
@@ -111,7 +96,7 @@ func outbound(endpoint *url.URL) *http.Client {
 
 // brokerConfig is what the broker works with.
 func (h *house) brokerConfig() broker.Config {
-	c := broker.Config{Store: h.store, Vault: h.vault, KeyRing: h.keyRing, Types: h.types, Logger: h.logger}
+	c := broker.Config{Store: h.store, Vault: h.vault, KeyRing: h.keyRing, Types: h.types, Logger: h.logger, Backup: h.serveBackup}
 	if h.awsSelf != nil {
 		c.ServerPrincipal = h.serverPrincipal
 	}
@@ -131,13 +116,4 @@ func (h *house) serverPrincipal(ctx context.Context) (string, error) {
 }
 
 // Close closes what is open, in the opposite order.
-func (h *house) Close() error {
-	var errs []error
-	if h.store != nil {
-		errs = append(errs, h.store.Close())
-	}
-	if h.vault != nil {
-		errs = append(errs, h.vault.Close())
-	}
-	return errors.Join(append(errs, h.dir.Close())...)
-}
+func (h *house) Close() error { return errors.Join(h.closeStores(), h.dir.Close()) }

@@ -18,6 +18,7 @@ import (
 	fakeaws "github.com/forgecroft/forgecroft/internal/fake/aws"
 	fakecloudflare "github.com/forgecroft/forgecroft/internal/fake/cloudflare"
 	fakegcp "github.com/forgecroft/forgecroft/internal/fake/gcp"
+	"github.com/forgecroft/forgecroft/internal/pgtest"
 	"github.com/forgecroft/forgecroft/internal/server"
 	"github.com/forgecroft/forgecroft/sdk"
 )
@@ -34,8 +35,9 @@ type Server struct {
 	GCP        *fakegcp.Server
 	Cloudflare *fakecloudflare.Server
 
-	flags map[string]string
-	stop  func() error
+	flags   map[string]string
+	environ map[string]string
+	stop    func() error
 }
 
 // Buffer is a [bytes.Buffer] for concurrent use.
@@ -58,11 +60,15 @@ func (b *Buffer) String() string {
 	return b.b.String()
 }
 
-// MustStart starts a server on a fresh data directory and stops it when the test ends. flags override what it sets itself.
+// MustStart starts a server on a fresh data directory and stops it when the test ends. flags override what it sets itself. With
+// FORGECROFT_TEST_DATABASE=postgres in the environment it keeps its metadata in a fresh PostgreSQL database.
 func MustStart(t testing.TB, flags map[string]string) *Server {
 	t.Helper()
 	s := &Server{AWS: fakeaws.New(nil), GCP: fakegcp.New(nil), Cloudflare: fakecloudflare.New(nil), DataDir: filepath.Join(t.TempDir(), "data"), Log: &Buffer{}}
 	ownerFile := filepath.Join(t.TempDir(), "owner.key")
+	if os.Getenv("FORGECROFT_TEST_DATABASE") == "postgres" {
+		s.environ = map[string]string{"FORGECROFT_DATABASE_URL": pgtest.New(t)}
+	}
 	s.flags = map[string]string{
 		"data-dir": s.DataDir, "listen": "127.0.0.1:0", "owner-key-file": ownerFile,
 		"aws-sts-endpoint": serve(t, s.AWS), "gcp-token-url": serve(t, s.GCP) + "/token", "cloudflare-api-url": serve(t, s.Cloudflare) + "/client/v4",
@@ -92,7 +98,7 @@ func serve(t testing.TB, handler http.Handler) string {
 // MustRun starts the server on its data directory, after [Server.MustStop] or for the first time.
 func (s *Server) MustRun(t testing.TB) {
 	t.Helper()
-	config, err := server.LoadConfig(s.flags, func(string) string { return "" })
+	config, err := server.LoadConfig(s.flags, func(name string) string { return s.environ[name] })
 	if err != nil {
 		t.Fatalf("configuring the server: %v", err)
 	}

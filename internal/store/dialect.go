@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"database/sql/driver"
 	"errors"
 
@@ -30,6 +31,9 @@ type dialect struct {
 	// translate gives a driver's error its meaning, by code: one of the errors below or a [*forgecroft.Error]. What it does not know it
 	// returns as it is.
 	translate func(err error) error
+
+	// integrity checks the whole database, which may take long.
+	integrity func(ctx context.Context, c *conn) error
 
 	// broken reports whether a connection is lost for good. nil: none ever is.
 	broken func(raw driver.Conn) bool

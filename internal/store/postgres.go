@@ -178,12 +178,37 @@ func postgresDialect(replica string) *dialect {
 		},
 		direct: true, shared: true, aborts: true,
 		scope:     "SELECT set_config('forgecroft.organization_id', $1, FALSE)",
+		integrity: integrityPostgres,
 		translate: translatePostgres,
 		broken: func(raw driver.Conn) bool {
 			c, ok := raw.(*stdlib.Conn)
 			return !ok || c.Conn().IsClosed()
 		},
 	}
+}
+
+// integrityPostgres reads every row, with which the server checks its pages if the cluster has checksums. More is a matter of pg_amcheck.
+func integrityPostgres(ctx context.Context, c *conn) error {
+	var tables []string
+	err := c.query(ctx, "SELECT relname::text FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace", nil, func(r *row) { tables = append(tables, r.text()) })
+	if err != nil {
+		return err
+	}
+	if _, err := c.exec(ctx, c.dialect.scope, everyTenant); err != nil {
+		return err
+	}
+	c.tenant = everyTenant
+	if err := c.control(ctx, "SET statement_timeout = 0"); err != nil {
+		return err
+	}
+	defer func() { _ = c.control(context.Background(), "SET statement_timeout = "+milliseconds(statementTimeout)) }() // At worst a read has no limit.
+	for _, table := range tables {
+		read := "SELECT count(t) FROM " + pgx.Identifier{table}.Sanitize() + " t"
+		if err := c.query(ctx, read, nil, func(*row) {}); err != nil {
+			return fmt.Errorf("reading the table %s: %w", table, err)
+		}
+	}
+	return nil
 }
 
 // translatePostgres gives PostgreSQL's errors their meaning (its documentation, appendix A).

@@ -92,7 +92,9 @@ func TestRevocationReachesReplicas(t *testing.T) {
 			t.Fatalf("before: %+v, %v", found, err)
 		}
 	}
-	update(t, stores[0], func(ctx context.Context, tx forgecroft.Tx) error { return tx.RevokeAPIKey(ctx, org, key.ID, start.Add(time.Hour)) })
+	update(t, stores[0], func(ctx context.Context, tx forgecroft.Tx) error {
+		return tx.RevokeAPIKey(ctx, org, key.ID, start.Add(time.Hour))
+	})
 	eventually(t, time.Second, "the other replica knows of the revocation", func() bool {
 		found, err := stores[1].Authenticate(t.Context(), key.ID)
 		return err == nil && !found.RevokedAt.IsZero()
@@ -109,7 +111,9 @@ func TestDeafReplica(t *testing.T) {
 			t.Fatal(err)
 		}
 		queryInt(t, url, "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND (query LIKE 'LISTEN%' OR query = 'SELECT 1')")
-		update(t, stores[0], func(ctx context.Context, tx forgecroft.Tx) error { return tx.RevokeAPIKey(ctx, org, key.ID, start.Add(time.Hour)) })
+		update(t, stores[0], func(ctx context.Context, tx forgecroft.Tx) error {
+			return tx.RevokeAPIKey(ctx, org, key.ID, start.Add(time.Hour))
+		})
 		eventually(t, 2*time.Second, "the revocation is known", func() bool {
 			found, err := stores[1].Authenticate(t.Context(), key.ID)
 			return err == nil && !found.RevokedAt.IsZero()

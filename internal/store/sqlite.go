@@ -156,6 +156,7 @@ func sqliteDialect() *dialect {
 		commit:     func(change) string { return "COMMIT" },
 		checkpoint: "PRAGMA wal_checkpoint(PASSIVE)",
 		positional: questionMarks,
+		integrity:  integritySQLite,
 		translate:  translateSQLite,
 	}
 }

@@ -136,14 +136,8 @@ func runCheck(ctx context.Context, c *conn, text string) error {
 	return nil
 }
 
-// Integrity checks the whole database: every page, index and constraint, and every reference between rows. It reads everything, so it may take
-// long; other reads and writes go on. Damage is [forgecroft.KindIntegrity].
-func (s *Store) Integrity(ctx context.Context) error {
-	c, err := s.pool.acquire(ctx)
-	if err != nil {
-		return err
-	}
-	defer s.pool.release(c)
+// integritySQLite checks every page, index and constraint, and every reference between rows.
+func integritySQLite(ctx context.Context, c *conn) error {
 	if err := runCheck(ctx, c, "PRAGMA integrity_check(10)"); err != nil {
 		return err
 	}

@@ -60,6 +60,17 @@ func (s *Store) Check(ctx context.Context) error {
 	return s.Update(ctx, func(forgecroft.Tx) error { return nil })
 }
 
+// Integrity checks the whole database as thoroughly as its engine can be asked to. It may take long; other reads and writes go on. Damage is
+// [forgecroft.KindIntegrity].
+func (s *Store) Integrity(ctx context.Context) error {
+	c, err := s.pool.acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.pool.release(c)
+	return s.pool.dialect.integrity(ctx, c)
+}
+
 // Close finishes what waits and closes the database; once more, it returns the same. The store cannot be used afterwards.
 func (s *Store) Close() error { return s.close() }
 
