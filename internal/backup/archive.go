@@ -40,8 +40,11 @@ func memberName(t store.Table) string { return "tables/" + t.Name + ".jsonl.gz" 
 // recordColumns are the columns of the vault's records.
 func recordColumns() []store.Column {
 	return []store.Column{
-		{Name: "reference", Kind: store.Text}, {Name: "organization_id", Kind: store.Text}, {Name: "credential_config_id", Kind: store.Text},
-		{Name: "version", Kind: store.Integer}, {Name: "sealed", Kind: store.Blob},
+		{Name: "reference", Kind: store.Text},
+		{Name: "organization_id", Kind: store.Text},
+		{Name: "credential_config_id", Kind: store.Text},
+		{Name: "version", Kind: store.Integer},
+		{Name: "sealed", Kind: store.Blob},
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 type dialect struct {
 	begin     string                   // starts a transaction that will write
 	beginRead string                   // starts a transaction that reads one consistent state
+	lasting   string                   // lets a reading transaction last for as long as all rows take; empty if nothing ends it
 	commit    func(what change) string // keeps a transaction that changed something, and tells the other replicas
 
 	direct bool // the ends of a transaction go to the driver as they are, for each may be several statements

@@ -127,7 +127,14 @@ type Snapshot struct{ session session }
 
 // Snapshot runs fn on the newest committed state. Writes go on meanwhile and are not seen.
 func (s *Store) Snapshot(ctx context.Context, fn func(Snapshot) error) error {
-	return s.pool.snapshot(ctx, func(session session) error { return fn(Snapshot{session}) })
+	return s.pool.snapshot(ctx, func(session session) error {
+		if lasting := s.pool.dialect.lasting; lasting != "" {
+			if err := session.(*conn).control(ctx, lasting); err != nil { // The pool's sessions are connections.
+				return fmt.Errorf("preparing to read all tables: %w", err)
+			}
+		}
+		return fn(Snapshot{session})
+	})
 }
 
 // Rows calls each with every row of a table, in the order of its key. The values belong to the table's columns, in their order, and are valid

@@ -170,6 +170,7 @@ func postgresDialect(replica string) *dialect {
 	return &dialect{
 		begin:     fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock(%d)", writerLock),
 		beginRead: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+		lasting:   "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0",
 		commit: func(what change) string {
 			if what == 0 {
 				return "COMMIT"
