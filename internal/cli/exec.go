@@ -110,7 +110,7 @@ and masks the values in the step's log). A credential that needs a key file need
 	}
 	d.flags(a, c)
 	c.Flags().StringVar(&format, "format", "dotenv", "shell, dotenv, json or github")
-	c.Flags().StringVar(&directory, "files-dir", "", "directory for key files (mode 0600); you remove them")
+	c.Flags().StringVar(&directory, "files-dir", "", "directory for key files (mode 0600), made if it is missing; you remove them")
 	_ = c.RegisterFlagCompletionFunc("format", cobra.FixedCompletions([]string{"shell", "dotenv", "json", "github"}, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }

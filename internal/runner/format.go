@@ -18,7 +18,7 @@ import (
 )
 
 // errFiles says that a format cannot carry key files.
-var errFiles = errors.New("this workspace delivers a key file; give a directory for it, or run the command with exec")
+var errFiles = errors.New("this workspace delivers a key file; give a directory for it (--files-dir), or run the command with exec")
 
 // plain matches what every reader of .env files takes as it stands.
 var plain = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]*$`)
@@ -43,6 +43,9 @@ func variables(e sdk.Environment, directory string) (map[string]string, error) {
 	all, err := merge(e, paths)
 	if err != nil {
 		return nil, err
+	}
+	if err := os.MkdirAll(directory, 0o700); err != nil {
+		return nil, fmt.Errorf("making the directory for key files: %w", err)
 	}
 	var written []string
 	for _, f := range e.Files {
