@@ -139,7 +139,7 @@ func (a *app) root() *cobra.Command {
 		Long: "Forgecroft keeps cloud credentials, proves them against the provider, and hands them to terraform, tofu or pulumi runs.\n\n" +
 			"The server it talks to comes from --api-url and FORGECROFT_API_URL, or from the profile that `forgecroft login` saved;\n" +
 			"the key from FORGECROFT_API_KEY, FORGECROFT_API_KEY_FILE or the profile, never from the command line.\n\n" + exitCodes,
-		SilenceUsage: true, SilenceErrors: true,
+		SilenceUsage: true, SilenceErrors: true, Version: version,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -12,17 +13,17 @@ import (
 func (a *app) loginCommand() *cobra.Command {
 	var keyFile string
 	c := &cobra.Command{
-		Use: "login", Short: "Save a server's address and an API key for the commands that follow", Args: cobra.NoArgs,
+		Use: "login [SERVER]", Short: "Save a server's address and an API key for the commands that follow", Args: cobra.MaximumNArgs(1),
 		Long: "Asks for an API key without showing it, checks it with the server, and saves both as a profile in\n$XDG_CONFIG_HOME/forgecroft/config.json (mode 0600).",
-		Example: "  forgecroft login --api-url https://forgecroft.example.com\n" +
+		Example: "  forgecroft login https://forgecroft.example.com\n" +
 			"  forgecroft login --profile staging --api-key-file ~/staging.key\n" +
 			"  pass show forgecroft | forgecroft login --api-key-file -",
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			key, err := a.readSecret("API key", keyFile)
 			if err != nil {
 				return err
 			}
-			address := first(a.apiURL, a.getenv("FORGECROFT_API_URL"), defaultAddress)
+			address := first(strings.Join(args, ""), a.apiURL, a.getenv("FORGECROFT_API_URL"), defaultAddress)
 			client, err := sdk.New(address, key, sdk.WithUserAgent("forgecroft/"+version))
 			if err != nil {
 				return usage("%w", err)
