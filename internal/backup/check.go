@@ -198,6 +198,16 @@ func sumUp(ctx context.Context, from tables, progress Progress) (*sums, error) {
 	return s, nil
 }
 
+// empty reports whether there is no row at all.
+func (s *sums) empty() bool {
+	for _, n := range s.rows {
+		if n > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // compare holds what was read against a manifest.
 func (s *sums) compare(m Manifest) error {
 	for _, t := range store.Tables() {

@@ -58,7 +58,8 @@ func checkForeign(ctx context.Context, v forgecroft.Vault, wanted map[forgecroft
 			return fmt.Errorf("looking into the vault: %w", err)
 		}
 		for _, ref := range found {
-			if after = ref; !wanted[ref] {
+			after = ref
+			if _, ours := wanted[ref]; !ours {
 				return errors.New("the vault holds secrets that are not of this installation: take an empty one")
 			}
 		}
@@ -68,21 +69,34 @@ func checkForeign(ctx context.Context, v forgecroft.Vault, wanted map[forgecroft
 	}
 }
 
+// Loaded reports whether a database holds the rows of a checked archive already, as after a restore that was cut off. One that holds anything else is refused.
+func (c *Checked) Loaded(ctx context.Context, to *store.Store) (loaded bool, err error) {
+	err = to.Snapshot(ctx, func(snapshot store.Snapshot) error {
+		found, err := sumUp(ctx, snapshot, nil)
+		if err != nil {
+			return err
+		}
+		if found.empty() {
+			return nil
+		}
+		loaded = true
+		if found.compare(c.Manifest) != nil {
+			return forgecroft.Errorf(forgecroft.KindConflict, "not_empty", "The database holds data already: restore into an empty one.")
+		}
+		return nil
+	})
+	return loaded, err
+}
+
 // RestoreTables loads the rows of a checked archive into an empty database, all of them or none, and reads them back.
 func (c *Checked) RestoreTables(ctx context.Context, to *store.Store, progress Progress) error {
 	if err := load(ctx, c, to, progress); err != nil {
 		return err
 	}
-	return to.Snapshot(ctx, func(snapshot store.Snapshot) error {
-		found, err := sumUp(ctx, snapshot, progress)
-		if err != nil {
-			return err
-		}
-		if err := found.compare(c.Manifest); err != nil {
-			return fmt.Errorf("reading back what was restored: %w", err)
-		}
-		return nil
-	})
+	if _, err := c.Loaded(ctx, to); err != nil {
+		return fmt.Errorf("reading back what was restored: %w", err)
+	}
+	return nil
 }
 
 // load copies all tables into an empty database, in one transaction.

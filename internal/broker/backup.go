@@ -2,6 +2,7 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -69,6 +70,9 @@ func ReplaceInstanceKeys(ctx context.Context, c Config) error {
 	instance, err := d.store.Instance(ctx)
 	if err != nil {
 		return err
+	}
+	if _, err := d.instanceKeys(ctx, instance); !errors.Is(err, forgecroft.KindNotFound) {
+		return err // They are there, as after a restore that was cut off later.
 	}
 	keys, err := d.newInstanceKeys()
 	if err != nil {

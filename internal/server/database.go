@@ -28,9 +28,7 @@ func (h *house) openStores(ctx context.Context) error {
 	if !h.config.stateless() && exists(h.config.path(metadataFile)) {
 		return fmt.Errorf("%s is there, but FORGECROFT_DATABASE_URL names another database: move the one to the other with forgecroft migrate database, or unset the variable", h.config.path(metadataFile))
 	}
-	var err error
-	h.store, err = store.OpenPostgres(ctx, store.Options{URL: h.config.DatabaseURL, Logger: h.logger, OnFatal: h.fail})
-	if err != nil {
+	if err := h.openDatabase(ctx); err != nil {
 		return err
 	}
 	begun, err := h.begun(ctx)
@@ -45,9 +43,17 @@ func (h *house) openFiles(ctx context.Context) error {
 	if err := h.openVault(ctx, exists(h.config.path(metadataFile))); err != nil {
 		return err
 	}
-	var err error
-	h.store, err = store.OpenSQLite(ctx, store.Options{Path: h.config.path(metadataFile), Logger: h.logger, OnFatal: h.fail})
-	if err != nil {
+	return h.openDatabase(ctx)
+}
+
+// openDatabase opens the metadata database of the settings.
+func (h *house) openDatabase(ctx context.Context) (err error) {
+	o := store.Options{Path: h.config.path(metadataFile), URL: h.config.DatabaseURL, Logger: h.logger, OnFatal: h.fail}
+	if !o.URL.IsZero() {
+		h.store, err = store.OpenPostgres(ctx, o)
+		return err
+	}
+	if h.store, err = store.OpenSQLite(ctx, o); err != nil {
 		return fmt.Errorf("opening the metadata database: %w", err)
 	}
 	return nil

@@ -14,7 +14,6 @@ import (
 	"github.com/forgecroft/forgecroft/internal/backup"
 	"github.com/forgecroft/forgecroft/internal/broker"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
-	"github.com/forgecroft/forgecroft/internal/store"
 	"github.com/forgecroft/forgecroft/internal/vault/embedded"
 	"github.com/forgecroft/forgecroft/internal/vault/envelope"
 )
@@ -73,11 +72,31 @@ func Restore(ctx context.Context, c Config, path string, o RestoreOptions, stder
 	if o.CheckOnly {
 		return result, nil
 	}
+	if c.stateless() {
+		return result, r.beyond(ctx)
+	}
 	dir, err := openDataDir(c.DataDir)
 	if err != nil {
 		return result, err
 	}
 	return result, errors.Join(r.into(ctx), dir.Close())
+}
+
+// beyond restores into a database and a vault that are both elsewhere. The rows come last and all at once, so a restore that was cut off is repeated.
+func (r *restore) beyond(ctx context.Context) error {
+	c := r.settings(r.config.DataDir)
+	if err := r.fill(ctx, c); err != nil {
+		return err
+	}
+	if err := r.prove(ctx, c); err != nil {
+		return err
+	}
+	if r.newRing {
+		if err := r.source.Create(r.ring); err != nil {
+			return err
+		}
+	}
+	return r.record(ctx, c)
 }
 
 // loadKeys loads the key ring, if the backup needs one.
@@ -107,9 +126,22 @@ func (r *restore) loadKeys() error {
 // into restores into the locked data directory.
 func (r *restore) into(ctx context.Context) error {
 	done, err := r.resume()
-	if err != nil || done {
+	if err != nil {
 		return err
 	}
+	if !done {
+		if err := r.afresh(ctx); err != nil {
+			return err
+		}
+	}
+	if r.config.DatabaseURL.IsZero() {
+		return nil
+	}
+	return r.record(ctx, r.settings(r.config.DataDir))
+}
+
+// afresh restores into a directory that holds nothing.
+func (r *restore) afresh(ctx context.Context) error {
 	if err := r.checkTarget(); err != nil {
 		return err
 	}
@@ -157,16 +189,17 @@ func (r *restore) checkTarget() error {
 
 // build makes both stores in the staging directory, and proves them.
 func (r *restore) build(ctx context.Context, staging string) error {
-	c := r.config
-	c.DataDir = staging
-	if r.ring != nil { // The source may be one that can be read only once.
-		c.KeyFile, c.KeyFD, c.KeyText = "", "", forgecroft.NewSecret(string(r.ring.Format()))
-	}
+	c := r.settings(staging)
 	if err := r.fill(ctx, c); err != nil {
 		return err
 	}
 	if err := r.prove(ctx, c); err != nil {
 		return err
+	}
+	if c.DatabaseURL.IsZero() { // Otherwise the trail would differ from the backup's when a restore that was cut off is repeated.
+		if err := r.record(ctx, c); err != nil {
+			return err
+		}
 	}
 	entries, err := os.ReadDir(staging)
 	if err != nil {
@@ -183,6 +216,16 @@ func (r *restore) build(ctx context.Context, staging string) error {
 	return nil
 }
 
+// settings are those of the stores that are restored into.
+func (r *restore) settings(dataDir string) Config {
+	c := r.config
+	c.DataDir = dataDir
+	if r.ring != nil { // The source may be one that can be read only once.
+		c.KeyFile, c.KeyFD, c.KeyText = "", "", forgecroft.NewSecret(string(r.ring.Format()))
+	}
+	return c
+}
+
 // fill stores the records first: a row must never point at what is not there.
 func (r *restore) fill(ctx context.Context, c Config) (err error) {
 	h, err := r.open(ctx, c)
@@ -190,6 +233,10 @@ func (r *restore) fill(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.closeStores()) }()
+	loaded, err := r.checked.Loaded(ctx, h.store)
+	if err != nil {
+		return err
+	}
 	if sealed := h.sealedVault(); sealed != nil {
 		if err := r.checked.RestoreSecrets(ctx, sealed, r.options.Progress); err != nil {
 			return err
@@ -197,10 +244,13 @@ func (r *restore) fill(ctx context.Context, c Config) (err error) {
 	} else if r.archive.Manifest.Secrets == backup.SecretsSealed {
 		return errors.New("the backup holds sealed secrets, but the vault of these settings works without an envelope: restore with --vault-envelope, or into the embedded vault")
 	}
+	if loaded {
+		return nil
+	}
 	return r.checked.RestoreTables(ctx, h.store, r.options.Progress)
 }
 
-// prove opens the restored stores as a server would, checks them, and notes in the trails what has happened.
+// prove opens the restored stores as a server would and checks them.
 func (r *restore) prove(ctx context.Context, c Config) (err error) {
 	h, err := r.open(ctx, c)
 	if err != nil {
@@ -215,9 +265,16 @@ func (r *restore) prove(ctx context.Context, c Config) (err error) {
 		printReport(r.stderr, report)
 		return errors.New("what was restored is not whole")
 	}
-	if err := r.replaceInstanceKeys(ctx, h); err != nil {
+	return r.replaceInstanceKeys(ctx, h)
+}
+
+// record notes in the trails what has happened.
+func (r *restore) record(ctx context.Context, c Config) (err error) {
+	h, err := r.open(ctx, c)
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, h.closeStores()) }()
 	return broker.RecordRestore(ctx, h.brokerConfig(), r.archive.Manifest.TakenAt, len(r.checked.Lost))
 }
 
@@ -249,12 +306,7 @@ func (h *house) openToRestore(ctx context.Context) error {
 	if err := open(ctx, false); err != nil {
 		return err
 	}
-	var err error
-	h.store, err = store.OpenSQLite(ctx, store.Options{Path: h.config.path(metadataFile), Logger: h.logger, OnFatal: h.fail})
-	if err != nil {
-		return fmt.Errorf("opening the metadata database: %w", err)
-	}
-	return nil
+	return h.openDatabase(ctx)
 }
 
 // closeStores closes the database and the vault.

@@ -55,28 +55,37 @@ func (h *house) openEmbedded(ctx context.Context, hasMetadata bool) error {
 // openBao opens the vault in OpenBao or HashiCorp Vault.
 func (h *house) openBao(ctx context.Context, hasMetadata bool) error {
 	if exists(h.config.path(vaultFile)) {
-		return fmt.Errorf("%s is there: this installation keeps its secrets in the data directory; start it with --vault embedded", h.config.path(vaultFile))
+		return fmt.Errorf("%s is there: this installation keeps its secrets in the data directory; start it with --vault embedded, or move them with forgecroft migrate vault", h.config.path(vaultFile))
 	}
-	b := h.config.Bao
-	auth, err := b.login()
+	v, err := h.bao(ctx, hasMetadata)
 	if err != nil {
 		return err
 	}
+	h.vault, h.keyRing = v, v.KeyRing()
+	return nil
+}
+
+// bao opens the place in OpenBao that the settings name.
+func (h *house) bao(ctx context.Context, mustExist bool) (*openbao.Vault, error) {
+	b := h.config.Bao
+	auth, err := b.login()
+	if err != nil {
+		return nil, err
+	}
 	o := openbao.Options{
 		Address: b.Address, Namespace: b.Namespace, CACert: b.CACert, Mount: b.Mount, Prefix: b.Prefix, Auth: auth,
-		MustExist: hasMetadata, Logger: h.logger,
+		MustExist: mustExist, Logger: h.logger,
 	}
 	if b.Envelope {
 		if o.Keys, err = h.keySource(); err != nil {
-			return err
+			return nil, err
 		}
 	}
 	v, err := openbao.Open(ctx, o)
 	if err != nil {
-		return fmt.Errorf("opening the vault: %w", err)
+		return nil, fmt.Errorf("opening the vault: %w", err)
 	}
-	h.vault, h.keyRing = v, v.KeyRing()
-	return nil
+	return v, nil
 }
 
 // checkVaultEmpty refuses to begin anew beside a vault that holds something. The metadata database is always made before the first secret, so an
