@@ -22,6 +22,9 @@ import (
 // starts while it is there.
 const stagingDir = "restoring"
 
+// doneDir is what the staging directory is called while it is removed.
+const doneDir = "restored"
+
 // completeFile, in the staging directory, says that everything there is whole and durable, and of which archive it is. From then on a restore that
 // was cut off has only names to change.
 const completeFile = "complete"
@@ -343,10 +346,11 @@ func (r *restore) publish(staging string) error {
 			return err
 		}
 	}
-	if err := os.RemoveAll(staging); err != nil {
-		return fmt.Errorf("removing the directory of the restore: %w", err)
+	// Renamed, it is gone at once as far as anybody cares; removed, it would be there without its mark for a moment.
+	if err := os.Rename(staging, r.config.path(doneDir)); err != nil {
+		return fmt.Errorf("ending the restore: %w", err)
 	}
-	return syncDir(r.config.DataDir)
+	return errors.Join(os.RemoveAll(r.config.path(doneDir)), syncDir(r.config.DataDir))
 }
 
 // syncFile makes the content of a file durable.
