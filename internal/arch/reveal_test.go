@@ -17,6 +17,8 @@ var revealers = map[string]string{ // file → reason
 	"internal/forgecroft/envname.go":        "a value is checked for a NUL byte",
 	"internal/httpapi/apikey.go":            "a new API key is shown once",
 	"internal/httpapi/environment.go":       "delivery: the one answer that holds values",
+	"internal/console/keys.go":              "a new API key is shown once",
+	"internal/console/session.go":           "the token of a new session goes into its cookie",
 	"internal/server/run.go":                "the first owner key is shown or written down",
 	"internal/server/vault.go":              "the key ring of FORGECROFT_KEY is parsed",
 	"internal/cli/server.go":                "the first owner key is saved as a login",

@@ -43,15 +43,15 @@ func (h *house) serve(ctx context.Context, stdout io.Writer) error {
 	}
 	h.warnAboutKeyFile()
 	keeper := broker.NewKeeper(b)
-	handler, err := httpapi.New(httpapi.Config{Broker: b, Ready: keeper.Ready, Logger: h.logger, Version: h.config.Version})
+	handler, err := h.handler(b, keeper)
 	if err != nil {
-		return fmt.Errorf("preparing the API: %w", err)
+		return err
 	}
 	listener, err := h.listen(ctx)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(stdout, "Forgecroft listens on %s://%s (API reference: /docs). Stop it with Ctrl-C.\n", h.config.scheme(), listener.Addr())
+	fmt.Fprintf(stdout, "Forgecroft listens on %s://%s (API reference: /docs, console: /console/). Stop it with Ctrl-C.\n", h.config.scheme(), listener.Addr())
 	h.logger.Info("listening", "address", listener.Addr().String(), "tls", h.config.TLSCert != "", "version", h.config.Version)
 
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))

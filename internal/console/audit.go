@@ -1,0 +1,290 @@
+package console
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/forgecroft/forgecroft/internal/broker"
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+)
+
+// dayLayout is how a browser sends a date (HTML, 2.3.5).
+const dayLayout = "2006-01-02"
+
+// AuditView is a part of the trail.
+type AuditView struct {
+	Rows             []AuditRow
+	Action, Object   string
+	Since, Until     string // days
+	Outcomes, Actors []Option
+	Filtered         bool
+	Older, Export    string
+	Chain            ChainView
+}
+
+func (AuditView) template() string { return "audit" }
+
+// AuditRow is one event.
+type AuditRow struct {
+	Sequence      int64
+	At            time.Time
+	Actor, Action string
+	Object        Link
+	Outcome       Badge
+	Details       string
+	Remote        string
+}
+
+// ChainView is what is known of the trail's integrity.
+type ChainView struct {
+	Signed     int64 // the last event that a checkpoint signs; 0: none
+	SignedAt   time.Time
+	KeyID      string
+	Here       Badge // of the events on this page
+	CheckedAll bool
+	All        Badge // of the whole chain, after it was asked for
+}
+
+// audit shows the trail, filtered.
+func (c *Console) audit(v *visit) (answer, error) { return c.auditPage(v, nil) }
+
+// auditPage shows the trail; all is the result of a check of the whole chain, if there was one.
+func (c *Console) auditPage(v *visit, all *Badge) (answer, error) {
+	filter, err := auditFilter(v)
+	if err != nil {
+		return answer{}, err
+	}
+	list, err := c.broker.ListAuditEvents(v.Context(), v.call(), filter, broker.PageRequest{Cursor: v.query("after"), Limit: listLimit})
+	if err != nil {
+		return answer{}, err
+	}
+	checkpoints, err := c.broker.ListAuditCheckpoints(v.Context(), v.call())
+	if err != nil {
+		return answer{}, err
+	}
+	names, err := c.keyNames(v)
+	if err != nil {
+		return answer{}, err
+	}
+	view := AuditView{
+		Action: v.query("action"), Object: v.query("object"), Since: v.query("since"), Until: v.query("until"), Outcomes: outcomeOptions(filter.Outcome),
+		Actors: actorOptions(names, filter.ActorKeyID), Filtered: filter != forgecroft.AuditFilter{}, Older: older(v, list.Next), Chain: chainView(list.Items, checkpoints.Items),
+		Export: exportAddress(v),
+	}
+	if all != nil {
+		view.Chain.CheckedAll, view.Chain.All = true, *all
+	}
+	for _, e := range list.Items {
+		view.Rows = append(view.Rows, auditRow(e))
+	}
+	return show(v.page("Audit", "audit", view))
+}
+
+// auditFilter reads the filter of the address. The end of the range is the end of its day.
+func auditFilter(v *visit) (forgecroft.AuditFilter, error) {
+	f := forgecroft.AuditFilter{Action: v.query("action"), ObjectID: v.query("object"), Outcome: v.query("outcome"), ActorKeyID: v.query("actor")}
+	var fields []forgecroft.FieldError
+	for name, to := range map[string]*time.Time{"since": &f.Since, "until": &f.Until} {
+		text := v.query(name)
+		if text == "" {
+			continue
+		}
+		day, err := time.Parse(dayLayout, text)
+		if err != nil {
+			fields = append(fields, forgecroft.FieldError{Field: name, Code: "invalid_date", Message: "A day is written as 2026-11-23."})
+		}
+		*to = day
+	}
+	if !f.Until.IsZero() {
+		f.Until = f.Until.AddDate(0, 0, 1)
+	}
+	return f, forgecroft.Invalid(fields)
+}
+
+// auditRow words an event.
+func auditRow(e forgecroft.AuditEvent) AuditRow {
+	row := AuditRow{Sequence: e.Sequence, At: e.Time, Actor: e.ActorName, Action: e.Action, Remote: e.RemoteAddr, Details: details(e.Details)}
+	switch e.Outcome {
+	case forgecroft.OutcomeAllowed:
+		row.Outcome = Badge{Tone: "good", Text: e.Outcome}
+	case forgecroft.OutcomeDenied:
+		row.Outcome = Badge{Tone: "bad", Text: e.Outcome}
+	default:
+		row.Outcome = Badge{Tone: "warn", Text: e.Outcome}
+	}
+	if e.ObjectID != "" {
+		row.Object = linkTo(forgecroft.Related{Type: e.ObjectType, ID: e.ObjectID, Name: "…" + e.ObjectID[max(0, len(e.ObjectID)-8):]})
+	}
+	return row
+}
+
+// details words the details of an event: names with their values, and of lists of objects only how many.
+func details(text json.RawMessage) string {
+	var members map[string]any
+	if json.Unmarshal(text, &members) != nil {
+		return ""
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(members)) {
+		label := strings.ReplaceAll(name, "_", " ")
+		switch value := members[name].(type) {
+		case nil:
+		case string:
+			if value != "" {
+				parts = append(parts, label+" "+value)
+			}
+		case []any:
+			parts = append(parts, fmt.Sprintf("%s %d", label, len(value)))
+		case float64:
+			parts = append(parts, label+" "+strconv.FormatFloat(value, 'f', -1, 64))
+		default:
+			parts = append(parts, fmt.Sprintf("%s %v", label, value))
+		}
+	}
+	return strings.Join(parts, " · ")
+}
+
+// chainView checks the events of a page one by one, and tells what the newest checkpoint signs.
+func chainView(events []forgecroft.AuditEvent, checkpoints []forgecroft.AuditCheckpoint) ChainView {
+	view := ChainView{Here: Badge{Tone: "good", Text: "intact"}}
+	if broken := brokenEvent(events); broken != 0 {
+		view.Here = Badge{Tone: "bad", Text: fmt.Sprintf("event %d is not what was recorded", broken)}
+	}
+	if len(checkpoints) > 0 {
+		view.Signed, view.SignedAt, view.KeyID = checkpoints[0].Sequence, checkpoints[0].Time, checkpoints[0].KeyID
+	}
+	return view
+}
+
+// brokenEvent returns the first event that is not what its hashes say, or 0. Neighbours must hold on to each other as well.
+func brokenEvent(events []forgecroft.AuditEvent) int64 {
+	for i, e := range events {
+		if e.Sum() != e.Digest || e.Link() != e.Hash {
+			return e.Sequence
+		}
+		if i == 0 {
+			continue
+		}
+		if before := events[i-1]; (before.Sequence+1 == e.Sequence && e.Previous != before.Hash) || (e.Sequence+1 == before.Sequence && before.Previous != e.Hash) {
+			return e.Sequence
+		}
+	}
+	return 0
+}
+
+// exportAddress is where what is shown can be had as a file.
+func exportAddress(v *visit) string {
+	query := v.URL.Query()
+	query.Del("after")
+	return (&url.URL{Path: Root + "audit/export", RawQuery: query.Encode()}).String()
+}
+
+func outcomeOptions(chosen string) []Option {
+	return append([]Option{{Label: "Any outcome"}}, options(chosen, forgecroft.OutcomeAllowed, forgecroft.OutcomeDenied, forgecroft.OutcomeFailed)...)
+}
+
+func actorOptions(names map[string]string, chosen string) []Option {
+	choices := []Option{{Label: "Anybody"}}
+	for _, id := range slices.Sorted(maps.Keys(names)) {
+		choices = append(choices, Option{id, names[id], id == chosen})
+	}
+	return choices
+}
+
+// exportAudit sends what the filter finds as JSON lines, the oldest first, so that a checker can read it in one go.
+func (c *Console) exportAudit(v *visit) (answer, error) {
+	filter, err := auditFilter(v)
+	if err != nil {
+		return answer{}, err
+	}
+	filter.Ascending = true
+	first, err := c.broker.ListAuditEvents(v.Context(), v.call(), filter, broker.PageRequest{Limit: broker.MaxPage})
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{download: &download{"forgecroft-audit.jsonl", "application/jsonl", func(w http.ResponseWriter) error {
+		return c.writeEvents(v, w, filter, first)
+	}}}, nil
+}
+
+// writeEvents writes page after page.
+func (c *Console) writeEvents(v *visit, w http.ResponseWriter, filter forgecroft.AuditFilter, page broker.Listing[forgecroft.AuditEvent]) error {
+	lines := json.NewEncoder(w)
+	for {
+		for _, e := range page.Items {
+			if err := lines.Encode(newExportedEvent(e)); err != nil {
+				return nil // The browser has gone.
+			}
+		}
+		if page.Next == "" {
+			return nil
+		}
+		var err error
+		page, err = c.broker.ListAuditEvents(v.Context(), v.call(), filter, broker.PageRequest{Cursor: page.Next, Limit: broker.MaxPage})
+		if err != nil {
+			return fmt.Errorf("exporting the audit trail: %w", err)
+		}
+	}
+}
+
+// exportedEvent is an event as the API writes it.
+type exportedEvent struct {
+	ID         string          `json:"id"`
+	Sequence   int64           `json:"sequence"`
+	Time       string          `json:"time"`
+	ActorKeyID string          `json:"actor_key_id,omitempty"`
+	ActorName  string          `json:"actor_name"`
+	Action     string          `json:"action"`
+	ObjectType string          `json:"object_type"`
+	ObjectID   string          `json:"object_id,omitempty"`
+	Outcome    string          `json:"outcome"`
+	RequestID  string          `json:"request_id"`
+	RemoteAddr string          `json:"remote_addr"`
+	Details    json.RawMessage `json:"details"`
+	Previous   string          `json:"previous_hash"`
+	Hash       string          `json:"hash"`
+}
+
+func newExportedEvent(e forgecroft.AuditEvent) exportedEvent {
+	return exportedEvent{
+		e.ID, e.Sequence, e.Time.UTC().Format("2006-01-02T15:04:05.000000Z"), e.ActorKeyID, e.ActorName, e.Action, e.ObjectType, e.ObjectID, e.Outcome, e.RequestID,
+		e.RemoteAddr, e.Details, fmt.Sprintf("%x", e.Previous), fmt.Sprintf("%x", e.Hash),
+	}
+}
+
+// checkAudit reads the whole chain and checks every link. A long trail is checked as far as the time allows; the CLI has no such limit.
+func (c *Console) checkAudit(v *visit) (answer, error) {
+	deadline := v.now.Add(15 * time.Second)
+	badge := Badge{Tone: "good"}
+	page, checked := broker.PageRequest{Limit: broker.MaxPage}, int64(0)
+	var last []forgecroft.AuditEvent // the end of the page before, so that pages hold on to each other
+	for {
+		part, err := c.broker.ListAuditEvents(v.Context(), v.call(), forgecroft.AuditFilter{Ascending: true}, page)
+		if err != nil {
+			return answer{}, err
+		}
+		events := append(last, part.Items...)
+		if broken := brokenEvent(events); broken != 0 {
+			badge = Badge{Tone: "bad", Text: fmt.Sprintf("broken at event %d", broken)}
+			break
+		}
+		checked += int64(len(part.Items))
+		if page.Cursor = part.Next; page.Cursor == "" {
+			badge.Text = fmt.Sprintf("all %d events are intact", checked)
+			break
+		}
+		if c.now().After(deadline) {
+			badge = Badge{Tone: "warn", Text: fmt.Sprintf("intact up to event %d, then time ran out", checked), Hint: "forgecroft audit verify checks all of it."}
+			break
+		}
+		last = slices.Clone(part.Items[len(part.Items)-1:])
+	}
+	return c.auditPage(v, &badge)
+}

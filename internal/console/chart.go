@@ -1,0 +1,100 @@
+package console
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/forgecroft/forgecroft/internal/broker"
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+)
+
+// The size of the chart in its own units; the page scales it.
+const (
+	chartHours  = 24
+	barWidth    = 10
+	barGap      = 3
+	chartHeight = 56
+)
+
+// Chart is the deliveries of the last day, hour by hour.
+type Chart struct {
+	Bars         []Bar
+	Width        int
+	Height       int
+	Total        int
+	Failed       int
+	Summary      string // for those who cannot see the bars
+	MoreThanSeen bool   // older deliveries of the day were not counted
+}
+
+// Bar is one hour. Failed deliveries and denials stand on top of those that went well.
+type Bar struct {
+	X, Width            int
+	Y, Height           int
+	FailedY, FailedHigh int
+	Delivered, Failed   int
+	Hour                string
+}
+
+// deliveries counts those of the last day among the newest audit events.
+func (c *Console) deliveries(v *visit) (*Chart, error) {
+	end := v.now.Truncate(time.Hour).Add(time.Hour)
+	start := end.Add(-chartHours * time.Hour)
+	events, more, err := collect(homeEvents, func(page broker.PageRequest) (broker.Listing[forgecroft.AuditEvent], error) {
+		return c.broker.ListAuditEvents(v.Context(), v.call(), forgecroft.AuditFilter{}, page)
+	})
+	if err != nil {
+		return nil, err
+	}
+	delivered, failed := make([]int, chartHours), make([]int, chartHours)
+	for _, e := range events {
+		if e.Time.Before(start) {
+			more = false
+			break
+		}
+		if e.Action != "environment.deliver" || !e.Time.Before(end) {
+			continue
+		}
+		hour := int(e.Time.Sub(start) / time.Hour)
+		if e.Outcome == forgecroft.OutcomeAllowed {
+			delivered[hour]++
+		} else {
+			failed[hour]++
+		}
+	}
+	chart := newChart(start, delivered, failed)
+	chart.MoreThanSeen = more
+	return chart, nil
+}
+
+// newChart draws the bars.
+func newChart(start time.Time, delivered, failed []int) *Chart {
+	c := &Chart{Width: len(delivered)*(barWidth+barGap) - barGap, Height: chartHeight}
+	tallest := 1
+	for i := range delivered {
+		tallest = max(tallest, delivered[i]+failed[i])
+	}
+	for i := range delivered {
+		b := Bar{X: i * (barWidth + barGap), Width: barWidth, Delivered: delivered[i], Failed: failed[i]}
+		b.Hour = start.Add(time.Duration(i) * time.Hour).UTC().Format("15:04")
+		b.Height, b.FailedHigh = scaled(delivered[i], tallest), scaled(failed[i], tallest)
+		b.Y = chartHeight - b.Height
+		b.FailedY = b.Y - b.FailedHigh
+		c.Bars = append(c.Bars, b)
+		c.Total += delivered[i]
+		c.Failed += failed[i]
+	}
+	c.Summary = fmt.Sprintf("%s and %s in the last 24 hours", count(c.Total, "delivery"), count(c.Failed, "refusal"))
+	if c.Total != 1 {
+		c.Summary = fmt.Sprintf("%d deliveries and %s in the last 24 hours", c.Total, count(c.Failed, "refusal"))
+	}
+	return c
+}
+
+// scaled is the height of a number, at least visible if it is not zero.
+func scaled(n, tallest int) int {
+	if n == 0 {
+		return 0
+	}
+	return max(2, n*chartHeight/tallest)
+}

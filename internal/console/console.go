@@ -1,0 +1,150 @@
+// Package console is the web console at /console/: everything that a person does by hand, in a browser. It calls the broker, never HTTP, and no page of it
+// holds a stored secret: forms are write-only, and what comes back are names, versions and verification results.
+//
+// Pages are rendered on the server and work without JavaScript: a form posts and is answered by a redirect with a notice. htmx only spares whole page
+// loads, by taking a part of the very same page (hx-select); so there is one rendering of everything, and no fragment that only a script ever sees.
+//
+// A page is three things: a view (a plain struct of what it shows), a template of the same name in templates/, and a handler in the file of its
+// area, with its line in routes. [Render] turns a [Page] into HTML and needs nothing else, so that pages can be looked at and compared without a server.
+package console
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/forgecroft/forgecroft/internal/broker"
+)
+
+// Root is where the console lies. Everything it serves is below.
+const Root = "/console/"
+
+// Fact is one line of the system page: what the operator set up.
+type Fact struct{ Name, Value string }
+
+// Config is what the console works with. Broker and Logger are required.
+type Config struct {
+	Broker  *broker.Broker
+	Logger  *slog.Logger
+	Version string           // of the server, shown to those who are signed in
+	Facts   []Fact           // about this installation, for the system page: which store, which vault
+	Now     func() time.Time // nil: the system's clock
+	NewID   func() string    // nil: UUIDs of version 7
+}
+
+// Console serves the pages. It is safe for concurrent use.
+type Console struct {
+	broker   *broker.Broker
+	logger   *slog.Logger
+	version  string
+	facts    []Fact
+	now      func() time.Time
+	newID    func() string
+	failures *limiter
+	guard    *http.CrossOriginProtection
+	mux      *http.ServeMux
+}
+
+// New builds the console. It fails if a template or an asset is broken, which a test finds first.
+func New(c Config) (*Console, error) {
+	if c.Broker == nil || c.Logger == nil {
+		return nil, errors.New("the console needs a broker and a logger")
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.NewID == nil {
+		c.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
+	}
+	if _, err := pages(); err != nil {
+		return nil, fmt.Errorf("reading the templates: %w", err)
+	}
+	console := &Console{
+		broker: c.Broker, logger: c.Logger, version: c.Version, facts: c.Facts, now: c.Now, newID: c.NewID,
+		failures: newLimiter(c.Now), guard: http.NewCrossOriginProtection(), mux: http.NewServeMux(),
+	}
+	console.route()
+	return console, nil
+}
+
+// Before serves the console's paths and leaves everything else to the API. A browser that opens the bare address is sent to the console.
+func (c *Console) Before(api http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case strings.HasPrefix(r.URL.Path, Root) || r.URL.Path+"/" == Root:
+			c.ServeHTTP(w, r)
+		case r.URL.Path == "/" && r.Method == http.MethodGet && r.URL.RawQuery == "" && strings.Contains(r.Header.Get("Accept"), "text/html"):
+			secureHeaders(w.Header())
+			http.Redirect(w, r, Root, http.StatusSeeOther)
+		default:
+			api.ServeHTTP(w, r)
+		}
+	})
+}
+
+// handler does the work of one page.
+type handler func(v *visit) (answer, error)
+
+// route is one line of the table of pages.
+type route struct {
+	path   string // below [Root], in the grammar of [http.ServeMux]
+	get    handler
+	post   handler
+	public bool // needs no session
+	upload int64
+}
+
+// routes lists all pages. Whether the visitor may is the broker's to say: every handler goes through it.
+func (c *Console) routes() []route {
+	return []route{
+		{path: "{$}", get: c.home},
+		{path: "sign-in", get: c.signInPage, post: c.signIn, public: true},
+		{path: "sign-out", post: c.signOut},
+
+		{path: "credentials", get: c.credentials},
+		{path: "credentials/new", get: c.newCredential, post: c.createCredential},
+		{path: "credentials/{id}", get: c.credential},
+		{path: "credentials/{id}/edit", get: c.editCredential, post: c.updateCredential},
+		{path: "credentials/{id}/secrets", get: c.secretsForm, post: c.storeSecrets, upload: maxSecrets},
+		{path: "credentials/{id}/verify", post: c.verify},
+		{path: "credentials/{id}/delete", get: c.confirmDeleteCredential, post: c.deleteCredential},
+
+		{path: "workspaces", get: c.workspaces},
+		{path: "workspaces/new", get: c.newWorkspace, post: c.createWorkspace},
+		{path: "workspaces/{id}", get: c.workspace},
+		{path: "workspaces/{id}/edit", get: c.editWorkspace, post: c.updateWorkspace},
+		{path: "workspaces/{id}/attach", get: c.draft, post: c.attach},
+		{path: "workspaces/{id}/delete", get: c.confirmDeleteWorkspace, post: c.deleteWorkspace},
+
+		{path: "projects", get: c.projects},
+		{path: "projects/new", get: c.newProject, post: c.createProject},
+		{path: "projects/{id}", get: c.project},
+		{path: "projects/{id}/edit", get: c.editProject, post: c.updateProject},
+		{path: "projects/{id}/delete", get: c.confirmDeleteProject, post: c.deleteProject},
+
+		{path: "keys", get: c.keys},
+		{path: "keys/new", get: c.newKey, post: c.createKey},
+		{path: "keys/{id}/revoke", get: c.confirmRevokeKey, post: c.revokeKey},
+
+		{path: "audit", get: c.audit},
+		{path: "audit/export", get: c.exportAudit},
+		{path: "audit/check", post: c.checkAudit},
+
+		{path: "system", get: c.system},
+		{path: "system/rotate", get: c.confirmRotate, post: c.rotate},
+	}
+}
+
+// route fills the mux. Patterns name no methods, so that it answers nothing by itself.
+func (c *Console) route() {
+	for _, r := range c.routes() {
+		c.mux.HandleFunc(Root+r.path, func(w http.ResponseWriter, request *http.Request) { c.serve(w.(*exchange), request, r) })
+	}
+	c.mux.HandleFunc(Root+"static/{name}", func(w http.ResponseWriter, r *http.Request) { c.static(w.(*exchange), r) })
+	c.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { c.serve(w.(*exchange), r, route{public: true}) })
+}

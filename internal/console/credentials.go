@@ -1,0 +1,154 @@
+package console
+
+import (
+	"net/url"
+	"time"
+
+	"github.com/forgecroft/forgecroft/internal/broker"
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+)
+
+// listLimit is how many rows one page of a list has.
+const listLimit = 50
+
+// CredentialsView is the list of credential configs.
+type CredentialsView struct {
+	Rows      []CredentialRow
+	Query     string
+	Types     []Option
+	Scopes    []Option
+	States    []Option
+	Filtered  bool
+	Older     string // the next page; empty: this is the last one
+	CanCreate bool
+}
+
+func (CredentialsView) template() string { return "credentials" }
+
+// CredentialRow is one credential config in a list.
+type CredentialRow struct {
+	Href, Name, Type, TypeTitle, Scope string
+	State                              Badge
+	CheckedAt, LastUse                 time.Time
+	Workspaces                         int
+}
+
+// credentials lists credential configs, filtered.
+func (c *Console) credentials(v *visit) (answer, error) {
+	types, err := c.broker.ListCredentialTypes(v.Context(), v.call())
+	if err != nil {
+		return answer{}, err
+	}
+	filter := forgecroft.CredentialConfigFilter{Query: v.query("q"), Type: v.query("type"), Scope: v.query("scope"), Verification: v.query("state")}
+	list, err := c.broker.ListCredentialConfigs(v.Context(), v.call(), filter, broker.PageRequest{Cursor: v.query("after"), Limit: listLimit})
+	if err != nil {
+		return answer{}, err
+	}
+	projects, err := c.projectNames(v)
+	if err != nil {
+		return answer{}, err
+	}
+	view := CredentialsView{
+		Query: filter.Query, Types: typeOptions(types, filter.Type), States: stateOptions(filter.Verification), Scopes: scopeOptions(filter.Scope),
+		Filtered: filter != forgecroft.CredentialConfigFilter{}, Older: older(v, list.Next), CanCreate: v.may(forgecroft.PermWrite),
+	}
+	for _, config := range list.Items {
+		view.Rows = append(view.Rows, credentialRow(types, projects, config))
+	}
+	return show(v.page("Credentials", "credentials", view))
+}
+
+// credentialRow sums a config up.
+func credentialRow(types forgecroft.Registry, projects map[string]string, c forgecroft.CredentialConfig) CredentialRow {
+	row := CredentialRow{
+		Href: Root + "credentials/" + c.ID, Name: c.Name, Type: c.Type, TypeTitle: typeTitle(types, c.Type), Scope: scopeName(projects, c.ProjectID),
+		State: stateBadge(c), LastUse: c.LastDeliveredAt, Workspaces: len(c.WorkspaceIDs),
+	}
+	if c.Verification != nil && c.Verification.SecretVersion == c.SecretVersion {
+		row.CheckedAt = c.Verification.CheckedAt
+	}
+	return row
+}
+
+// stateBadge words the state of a credential.
+func stateBadge(c forgecroft.CredentialConfig) Badge {
+	switch {
+	case c.SecretVersion == 0:
+		return Badge{Tone: "warn", Text: "no secrets", Hint: "It delivers nothing until its secrets are stored."}
+	case c.VerificationState() == forgecroft.VerifiedValid:
+		return Badge{Tone: "good", Text: "valid"}
+	case c.VerificationState() == forgecroft.VerifiedInvalid:
+		return Badge{Tone: "bad", Text: "invalid", Hint: "The provider refused it."}
+	}
+	return Badge{Tone: "plain", Text: "not verified", Hint: "Nobody has asked the provider about this version."}
+}
+
+// typeTitle is how people read a credential type.
+func typeTitle(types forgecroft.Registry, name string) string {
+	if t, known := types.Lookup(name); known {
+		return t.Title
+	}
+	return name
+}
+
+// scopeName says where a credential may be used.
+func scopeName(projects map[string]string, projectID string) string {
+	if projectID == "" {
+		return "organization"
+	}
+	if name := projects[projectID]; name != "" {
+		return name
+	}
+	return "another project"
+}
+
+// projectNames maps the ids of projects to their names, of the newest ones.
+func (c *Console) projectNames(v *visit) (map[string]string, error) {
+	names := map[string]string{} // id → name
+	list, err := c.someProjects(v)
+	for _, p := range list {
+		names[p.ID] = p.Name
+	}
+	return names, err
+}
+
+// someProjects lists the newest projects that the viewer may see; a runner sees none.
+func (c *Console) someProjects(v *visit) ([]forgecroft.Project, error) {
+	if !v.may(forgecroft.PermRead) {
+		return nil, nil
+	}
+	list, err := c.broker.ListProjects(v.Context(), v.call(), forgecroft.ProjectFilter{}, broker.PageRequest{Limit: broker.MaxPage})
+	return list.Items, err
+}
+
+// older is the address of the next page of a list.
+func older(v *visit, cursor string) string {
+	if cursor == "" {
+		return ""
+	}
+	query := v.URL.Query()
+	query.Set("after", cursor)
+	return (&url.URL{Path: v.URL.Path, RawQuery: query.Encode()}).String()
+}
+
+func typeOptions(types forgecroft.Registry, chosen string) []Option {
+	choices := []Option{{Label: "All types"}}
+	for _, t := range types {
+		choices = append(choices, Option{t.Name, t.Title, t.Name == chosen})
+	}
+	return choices
+}
+
+func stateOptions(chosen string) []Option {
+	return []Option{
+		{Label: "Any state"}, {forgecroft.VerifiedValid, "Valid", chosen == forgecroft.VerifiedValid},
+		{forgecroft.VerifiedInvalid, "Invalid", chosen == forgecroft.VerifiedInvalid}, {forgecroft.Unverified, "Not verified", chosen == forgecroft.Unverified},
+	}
+}
+
+func scopeOptions(chosen string) []Option {
+	return []Option{
+		{Label: "Any scope"}, {forgecroft.ScopeOrganization, "Organization", chosen == forgecroft.ScopeOrganization},
+		{forgecroft.ScopeProject, "Project", chosen == forgecroft.ScopeProject},
+	}
+}

@@ -1,0 +1,221 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/forgecroft/forgecroft/internal/broker"
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+)
+
+// Limits of what the home page looks at, so that it is quick however much there is.
+const (
+	homeCredentials = 1000
+	homeWorkspaces  = 200
+	homeEvents      = 1000
+	homeShown       = 6 // of one concern; the rest is a number
+)
+
+// The ages after which a credential that nobody uses is mentioned.
+const (
+	quiet = 30 * 24 * time.Hour
+	stale = 90 * 24 * time.Hour
+)
+
+// HomeView is what needs attention.
+type HomeView struct {
+	Credentials, Workspaces int
+	More                    bool // there are more credentials than were looked at
+	Concerns                []Concern
+	Chart                   *Chart // nil: the viewer may not read the trail
+	Health                  HealthView
+	CanCreate               bool
+}
+
+func (HomeView) template() string { return "home" }
+
+// Concern is one kind of thing to look at.
+type Concern struct {
+	Tone, Title, Advice string
+	Links               []Link
+	Rest                int // how many more than the links
+}
+
+// HealthView is the state of the stores.
+type HealthView struct{ Database, Vault, Keys Badge }
+
+// home shows what needs attention.
+func (c *Console) home(v *visit) (answer, error) {
+	view := HomeView{CanCreate: v.may(forgecroft.PermWrite)}
+	var configs []forgecroft.CredentialConfig
+	var err error
+	if v.may(forgecroft.PermRead) {
+		if configs, view.More, err = c.someCredentials(v, homeCredentials); err != nil {
+			return answer{}, err
+		}
+	}
+	workspaces, err := c.broker.ListWorkspaces(v.Context(), v.call(), forgecroft.WorkspaceFilter{}, broker.PageRequest{Limit: homeWorkspaces})
+	if err != nil {
+		return answer{}, err
+	}
+	view.Credentials, view.Workspaces = len(configs), len(workspaces.Items)
+	view.Concerns = credentialConcerns(v.now, configs)
+	inWorkspaces, err := c.workspaceConcerns(v, workspaces.Items)
+	if err != nil {
+		return answer{}, err
+	}
+	view.Concerns = append(inWorkspaces, view.Concerns...)
+	if view.Health, err = c.health(v); err != nil {
+		return answer{}, err
+	}
+	p := v.page("Home", "home", nil)
+	if p.Viewer.Audit {
+		if view.Chart, err = c.deliveries(v); err != nil {
+			return answer{}, err
+		}
+	}
+	p.View = view
+	return show(p)
+}
+
+// someCredentials lists up to most credential configs, and whether there are more.
+func (c *Console) someCredentials(v *visit, most int) ([]forgecroft.CredentialConfig, bool, error) {
+	return collect(most, func(page broker.PageRequest) (broker.Listing[forgecroft.CredentialConfig], error) {
+		return c.broker.ListCredentialConfigs(v.Context(), v.call(), forgecroft.CredentialConfigFilter{}, page)
+	})
+}
+
+// collect reads pages until there are no more or there is enough.
+func collect[T any](most int, list func(broker.PageRequest) (broker.Listing[T], error)) (items []T, more bool, err error) {
+	page := broker.PageRequest{Limit: min(most, broker.MaxPage)}
+	for {
+		part, err := list(page)
+		if err != nil {
+			return nil, false, err
+		}
+		items = append(items, part.Items...)
+		if page.Cursor = part.Next; page.Cursor == "" || len(items) >= most {
+			return items, page.Cursor != "", nil
+		}
+	}
+}
+
+// credentialConcerns sorts credentials into what they need, the gravest first.
+func credentialConcerns(now time.Time, configs []forgecroft.CredentialConfig) []Concern {
+	concerns := []struct {
+		Concern
+		is func(c forgecroft.CredentialConfig) bool
+	}{
+		{Concern{Tone: "bad", Title: "Refused by the provider", Advice: "Runs that get these fail. Open one to see the provider's reason and the remedy."},
+			func(c forgecroft.CredentialConfig) bool { return c.VerificationState() == forgecroft.VerifiedInvalid }},
+		{Concern{Tone: "warn", Title: "No secrets stored", Advice: "They deliver nothing until their secrets are stored."},
+			func(c forgecroft.CredentialConfig) bool { return c.SecretVersion == 0 }},
+		{Concern{Tone: "warn", Title: "Never verified", Advice: "One click asks the provider whether they work."},
+			func(c forgecroft.CredentialConfig) bool {
+				return c.SecretVersion > 0 && c.VerificationState() == forgecroft.Unverified
+			}},
+		{Concern{Tone: "plain", Title: "Unused for 90 days", Advice: "What nobody uses is best deleted here and revoked at the provider."},
+			func(c forgecroft.CredentialConfig) bool { return idle(now, c) >= stale }},
+		{Concern{Tone: "plain", Title: "Unused for 30 days", Advice: "Is the workspace still alive?"},
+			func(c forgecroft.CredentialConfig) bool { d := idle(now, c); return d >= quiet && d < stale }},
+	}
+	var found []Concern
+	for _, concern := range concerns {
+		for _, config := range configs {
+			if concern.is(config) {
+				concern.add(Link{Name: config.Name, Href: Root + "credentials/" + config.ID})
+			}
+		}
+		if len(concern.Links) > 0 {
+			found = append(found, concern.Concern)
+		}
+	}
+	return found
+}
+
+// add mentions one more object.
+func (c *Concern) add(l Link) {
+	if len(c.Links) < homeShown {
+		c.Links = append(c.Links, l)
+		return
+	}
+	c.Rest++
+}
+
+// idle is how long a credential that could be used was not.
+func idle(now time.Time, c forgecroft.CredentialConfig) time.Duration {
+	if c.SecretVersion == 0 {
+		return 0
+	}
+	last := c.LastDeliveredAt
+	if last.IsZero() {
+		last = c.SecretsStoredAt
+	}
+	return now.Sub(last)
+}
+
+// workspaceConcerns looks for workspaces whose next run would fail.
+func (c *Console) workspaceConcerns(v *visit, workspaces []forgecroft.Workspace) ([]Concern, error) {
+	conflicts := Concern{Tone: "bad", Title: "Conflicting credentials", Advice: "Two credentials want the same variable or identity, so nothing is delivered. Detach one."}
+	missing := Concern{Tone: "bad", Title: "Workspaces that cannot run", Advice: "A credential is attached that has no secrets. Store them, or detach it."}
+	for _, w := range workspaces {
+		if len(w.CredentialConfigIDs) == 0 {
+			continue
+		}
+		preview, err := c.broker.PreviewEnvironment(v.Context(), v.call(), w.ID)
+		if err != nil {
+			return nil, err
+		}
+		link := Link{Name: w.Name, Href: Root + "workspaces/" + w.ID}
+		if len(preview.Conflicts) > 0 {
+			conflicts.add(link)
+		}
+		if len(preview.Missing) > 0 {
+			missing.add(link)
+		}
+	}
+	return slices.DeleteFunc([]Concern{conflicts, missing}, func(c Concern) bool { return len(c.Links) == 0 }), nil
+}
+
+// health asks both stores, and the key ring if the viewer may know.
+func (c *Console) health(v *visit) (HealthView, error) {
+	ctx, cancel := context.WithTimeout(v.Context(), 2*time.Second)
+	defer cancel()
+	health, err := c.broker.CheckHealth(ctx, v.call())
+	if err != nil {
+		return HealthView{}, err
+	}
+	view := HealthView{Database: serves(health.Database), Vault: serves(health.Vault)}
+	if health.Vault && v.may(forgecroft.PermInstance) {
+		view.Keys = c.ringBadge(ctx, v)
+	}
+	return view, nil
+}
+
+// serves words the health of a store.
+func serves(ok bool) Badge {
+	if ok {
+		return Badge{Tone: "good", Text: "serving"}
+	}
+	return Badge{Tone: "bad", Text: "not reachable", Hint: "The server's log says why."}
+}
+
+// ringBadge sums the key ring up; a vault with keys of its own has none.
+func (c *Console) ringBadge(ctx context.Context, v *visit) Badge {
+	ring, err := c.broker.ListVaultKeys(ctx, v.call())
+	if err != nil {
+		return Badge{}
+	}
+	left := int64(0)
+	for _, key := range ring.Keys {
+		if !key.Primary {
+			left += key.Secrets
+		}
+	}
+	if ring.Rotating || left > 0 {
+		return Badge{Tone: "warn", Text: fmt.Sprintf("rotating, %d to go", left)}
+	}
+	return Badge{Tone: "good", Text: count(len(ring.Keys), "key")}
+}

@@ -1,0 +1,212 @@
+package console
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/forgecroft/forgecroft/internal/broker"
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+)
+
+// maxKeyDays bounds the lifetime that a form may ask for: ten years.
+const maxKeyDays = 3660
+
+// keyDays are the lifetimes that the form offers, in days; 0 is none.
+var keyDays = []Option{{"30", "30 days", false}, {"90", "90 days", true}, {"365", "1 year", false}, {"0", "No end", false}}
+
+// KeysView is the list of API keys.
+type KeysView struct {
+	Rows  []KeyRow
+	Older string
+}
+
+func (KeysView) template() string { return "keys" }
+
+// KeyRow is one API key in a list.
+type KeyRow struct {
+	Name, Hint, Role, Scope       string
+	State                         Badge
+	CreatedAt, LastUse, ExpiresAt time.Time
+	Revoke                        string // empty: not possible
+	Own                           bool
+}
+
+// KeyMadeView shows a new API key, this once.
+type KeyMadeView struct{ Name, Role, Key, Export string }
+
+func (KeyMadeView) template() string { return "keymade" }
+
+// keys lists API keys, revoked and expired ones included.
+func (c *Console) keys(v *visit) (answer, error) {
+	list, err := c.broker.ListAPIKeys(v.Context(), v.call(), forgecroft.APIKeyFilter{}, broker.PageRequest{Cursor: v.query("after"), Limit: listLimit})
+	if err != nil {
+		return answer{}, err
+	}
+	projects, err := c.projectNames(v)
+	if err != nil {
+		return answer{}, err
+	}
+	view := KeysView{Older: older(v, list.Next)}
+	for _, k := range list.Items {
+		view.Rows = append(view.Rows, keyRow(v, projects, k))
+	}
+	return show(v.page("API keys", "keys", view))
+}
+
+// keyRow sums a key up.
+func keyRow(v *visit, projects map[string]string, k forgecroft.APIKey) KeyRow {
+	row := KeyRow{
+		Name: k.Name, Hint: k.Hint, Role: string(k.Role), Scope: scopeName(projects, k.Scope.ProjectID), CreatedAt: k.CreatedAt, LastUse: k.LastUsedAt,
+		ExpiresAt: k.ExpiresAt, Own: k.ID == v.who.KeyID,
+	}
+	if k.Scope.WorkspaceID != "" {
+		row.Scope = "one workspace of " + row.Scope
+	}
+	switch {
+	case !k.RevokedAt.IsZero():
+		row.State = Badge{Tone: "plain", Text: "revoked"}
+	case !k.Live(v.now):
+		row.State = Badge{Tone: "plain", Text: "expired"}
+	case !k.ExpiresAt.IsZero() && k.ExpiresAt.Sub(v.now) < 14*24*time.Hour:
+		row.State = Badge{Tone: "warn", Text: "expires soon"}
+	default:
+		row.State = Badge{Tone: "good", Text: "live"}
+	}
+	if k.RevokedAt.IsZero() && k.Role.AtMost(v.who.Role) {
+		row.Revoke = Root + "keys/" + k.ID + "/revoke"
+	}
+	return row
+}
+
+// newKey is the form of a key that is to be made.
+func (c *Console) newKey(v *visit) (answer, error) {
+	p, err := c.keyForm(v)
+	return answer{page: p}, err
+}
+
+func (c *Console) keyForm(v *visit) (Page, error) {
+	name := Field{Name: "name", Label: "Name", Kind: "text", Value: v.line("name"), Required: true, Placeholder: "ci-network", Error: v.problem.Of("name")}
+	role := Field{Name: "role", Label: "Role", Kind: "select", Required: true, Error: v.problem.Of("role"), Help: "runner: only delivery, what a CI job needs. reader: looks at metadata. " +
+		"member: creates, changes, verifies and attaches. admin: API keys and the audit trail as well. owner: everything."}
+	chosen := v.line("role")
+	if chosen == "" {
+		chosen = string(forgecroft.RoleRunner)
+	}
+	for _, r := range forgecroft.Roles() {
+		if r.AtMost(v.who.Role) {
+			role.Options = append(role.Options, Option{string(r), string(r), string(r) == chosen})
+		}
+	}
+	scope, err := c.keyScopeField(v)
+	days := Field{Name: "days", Label: "Lifetime", Kind: "select", Required: true, Options: keyDays, Error: v.problem.Of("expires_at")}
+	fields := []Field{name, role, scope, days}
+	if !v.who.Session.Fresh(v.now) {
+		fields = append(fields, Field{
+			Name: "api_key", Label: "Your own API key", Kind: "secret", Required: true, Error: v.problem.Of("api_key"),
+			Help: "You gave it more than five minutes ago. It is asked once more before rights are given away.",
+		})
+	}
+	return v.page("New API key", "keys", FormView{
+		Lead: "The key is shown once, on the next page. Give it no more than its job needs.", Submit: "Create", Fields: fields, Back: Root + "keys",
+	}), err
+}
+
+// keyScopeField offers what a key may be limited to.
+func (c *Console) keyScopeField(v *visit) (Field, error) {
+	f, err := c.projectField(v, "", "The whole organization")
+	f.Name, f.Label, f.Help = "scope", "Reach", "A workspace's key can do nothing anywhere else."
+	f.Error = v.problem.Of("workspace_id") + v.problem.Of("project_id")
+	if err != nil {
+		return f, err
+	}
+	workspaces, err := c.broker.ListWorkspaces(v.Context(), v.call(), forgecroft.WorkspaceFilter{}, broker.PageRequest{Limit: broker.MaxPage})
+	for _, w := range workspaces.Items {
+		f.Options = append(f.Options, Option{Value: "workspace:" + w.ID, Label: "Workspace " + w.Name})
+	}
+	for i := range f.Options {
+		f.Options[i].Chosen = f.Options[i].Value == v.line("scope")
+	}
+	return f, err
+}
+
+// keyRequest reads the form.
+func keyRequest(v *visit) broker.KeyRequest {
+	r := broker.KeyRequest{Name: v.line("name"), Role: forgecroft.Role(v.field("role"))}
+	id, workspace := strings.CutPrefix(v.line("scope"), "workspace:")
+	if workspace {
+		r.WorkspaceID = id
+	} else {
+		r.ProjectID = id
+	}
+	if days, err := strconv.Atoi(v.line("days")); err == nil && days > 0 && days <= maxKeyDays {
+		r.ExpiresAt = v.now.AddDate(0, 0, days)
+	}
+	return r
+}
+
+// createKey makes a key and shows it. There is no redirect: the key is kept nowhere, so this answer is the only one that has it.
+func (c *Console) createKey(v *visit) (answer, error) {
+	r := keyRequest(v)
+	if err := c.freshly(v); err != nil {
+		return v.again(err, func() (Page, error) { return c.keyForm(v) })
+	}
+	created, err := c.broker.CreateAPIKey(v.Context(), v.creates(), r)
+	if err != nil {
+		return v.again(err, func() (Page, error) { return c.keyForm(v) })
+	}
+	raw := created.Raw.Reveal()
+	return answer{status: http.StatusCreated, page: v.page("Key created", "keys", KeyMadeView{created.Name, string(created.Role), raw, "export FORGECROFT_API_KEY=" + raw})}, nil
+}
+
+// confirmRevokeKey asks before a key ends.
+func (c *Console) confirmRevokeKey(v *visit) (answer, error) {
+	k, err := c.findKey(v)
+	if err != nil {
+		return answer{}, err
+	}
+	return show(revokePage(v, k))
+}
+
+// findKey reads one key from the list: the broker has no other way to see one.
+func (c *Console) findKey(v *visit) (forgecroft.APIKey, error) {
+	page := broker.PageRequest{Limit: broker.MaxPage}
+	for {
+		list, err := c.broker.ListAPIKeys(v.Context(), v.call(), forgecroft.APIKeyFilter{}, page)
+		if err != nil {
+			return forgecroft.APIKey{}, err
+		}
+		for _, k := range list.Items {
+			if k.ID == v.objectID() && k.RevokedAt.IsZero() {
+				return k, nil
+			}
+		}
+		if page.Cursor = list.Next; page.Cursor == "" {
+			return forgecroft.APIKey{}, forgecroft.NotFound("API key")
+		}
+	}
+}
+
+func revokePage(v *visit, k forgecroft.APIKey) Page {
+	warning := "Whatever calls with this key fails from its next request on, and its browser sessions end. This cannot be undone."
+	if k.ID == v.who.KeyID {
+		warning += " It is the key that you are signed in with."
+	}
+	return v.page("Revoke "+k.Name, "keys", Danger{Act: "Revoke API key", Name: k.Name, Cancel: Root + "keys", Warning: warning, Confirm: !v.who.Session.Fresh(v.now)})
+}
+
+// revokeKey ends a key.
+func (c *Console) revokeKey(v *visit) (answer, error) {
+	k, err := c.findKey(v)
+	if err != nil {
+		return answer{}, err
+	}
+	if err = c.confirmed(v, k.Name); err == nil {
+		err = c.broker.RevokeAPIKey(v.Context(), v.call(), k.ID)
+	}
+	if err != nil {
+		return v.again(err, func() (Page, error) { return revokePage(v, k), nil })
+	}
+	return to(Root+"keys", "key-revoked")
+}

@@ -1,0 +1,176 @@
+package console
+
+import (
+	"time"
+
+	"github.com/forgecroft/forgecroft/internal/broker"
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+)
+
+// ProjectsView is the list of projects.
+type ProjectsView struct {
+	Rows      []ProjectRow
+	Query     string
+	Filtered  bool
+	Older     string
+	CanCreate bool
+}
+
+func (ProjectsView) template() string { return "projects" }
+
+// ProjectRow is one project in a list.
+type ProjectRow struct {
+	Href, Name, Description string
+	CreatedAt               time.Time
+}
+
+// ProjectView is one project with what lies in it.
+type ProjectView struct {
+	ID, Name, Description   string
+	CreatedAt               time.Time
+	Workspaces, Credentials []Link
+	CanChange, CanWrite     bool
+}
+
+func (ProjectView) template() string { return "project" }
+
+// projects lists projects.
+func (c *Console) projects(v *visit) (answer, error) {
+	filter := forgecroft.ProjectFilter{Query: v.query("q")}
+	list, err := c.broker.ListProjects(v.Context(), v.call(), filter, broker.PageRequest{Cursor: v.query("after"), Limit: listLimit})
+	if err != nil {
+		return answer{}, err
+	}
+	view := ProjectsView{
+		Query: filter.Query, Filtered: filter.Query != "", Older: older(v, list.Next),
+		CanCreate: v.may(forgecroft.PermWrite) && v.who.Scope.Kind() == forgecroft.ScopeOrganization,
+	}
+	for _, p := range list.Items {
+		view.Rows = append(view.Rows, ProjectRow{Root + "projects/" + p.ID, p.Name, p.Description, p.CreatedAt})
+	}
+	return show(v.page("Projects", "projects", view))
+}
+
+// project shows one project.
+func (c *Console) project(v *visit) (answer, error) {
+	p, err := c.broker.GetProject(v.Context(), v.call(), v.objectID())
+	if err != nil {
+		return answer{}, err
+	}
+	view := ProjectView{
+		ID: p.ID, Name: p.Name, Description: p.Description, CreatedAt: p.CreatedAt,
+		CanChange: v.mayChange(p.Location()), CanWrite: v.may(forgecroft.PermWrite) && v.who.Reaches(p.Location()),
+	}
+	if view.Workspaces, view.Credentials, err = c.contents(v, p.ID); err != nil {
+		return answer{}, err
+	}
+	return show(v.page(p.Name, "projects", view))
+}
+
+// contents lists what lies in a project.
+func (c *Console) contents(v *visit, projectID string) (workspaces, credentials []Link, err error) {
+	page := broker.PageRequest{Limit: broker.MaxPage}
+	inside, err := c.broker.ListWorkspaces(v.Context(), v.call(), forgecroft.WorkspaceFilter{ProjectID: projectID}, page)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, w := range inside.Items {
+		workspaces = append(workspaces, linkTo(forgecroft.Related{Type: "workspace", ID: w.ID, Name: w.Name}))
+	}
+	configs, err := c.broker.ListCredentialConfigs(v.Context(), v.call(), forgecroft.CredentialConfigFilter{ProjectID: projectID}, page)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, config := range configs.Items {
+		credentials = append(credentials, linkTo(forgecroft.Related{Type: "credential_config", ID: config.ID, Name: config.Name}))
+	}
+	return workspaces, credentials, nil
+}
+
+// newProject is the form of a project that is to be made.
+func (c *Console) newProject(v *visit) (answer, error) {
+	return show(projectForm(v, forgecroft.Project{}))
+}
+
+func projectForm(v *visit, p forgecroft.Project) Page {
+	view := FormView{
+		Lead: "A project groups the workspaces of a team or a product. Credentials and API keys can be limited to it.", Submit: "Create",
+		Fields: nameFields(v, p.Name, p.Description, "platform"), Back: Root + "projects",
+	}
+	title := "New project"
+	if p.ID != "" {
+		title, view.Lead, view.Submit, view.Back = "Edit project", "", "Save", Root+"projects/"+p.ID
+		view.Revision, view.Delete, view.DeleteText = p.Revision, view.Back+"/delete", "Delete this project"
+	}
+	return v.page(title, "projects", view)
+}
+
+// createProject makes a project.
+func (c *Console) createProject(v *visit) (answer, error) {
+	p := forgecroft.Project{Name: v.line("name"), Description: v.line("description")}
+	created, err := c.broker.CreateProject(v.Context(), v.creates(), p)
+	if err != nil {
+		return v.again(err, func() (Page, error) { return projectForm(v, p), nil })
+	}
+	return to(Root+"projects/"+created.ID, "created")
+}
+
+// editProject is the form of a project that exists.
+func (c *Console) editProject(v *visit) (answer, error) {
+	p, err := c.broker.GetProject(v.Context(), v.call(), v.objectID())
+	if err != nil {
+		return answer{}, err
+	}
+	return show(projectForm(v, p))
+}
+
+// updateProject changes name and description.
+func (c *Console) updateProject(v *visit) (answer, error) {
+	name, description := v.line("name"), v.line("description")
+	update := forgecroft.ProjectUpdate{Name: &name, Description: &description}
+	_, err := c.broker.UpdateProject(v.Context(), v.changes(), v.objectID(), update)
+	if err != nil {
+		return v.again(err, func() (Page, error) {
+			p, err := c.broker.GetProject(v.Context(), v.call(), v.objectID())
+			return projectForm(v, update.Apply(p)), err
+		})
+	}
+	return to(Root+"projects/"+v.objectID(), "saved")
+}
+
+// confirmDeleteProject asks before a project goes.
+func (c *Console) confirmDeleteProject(v *visit) (answer, error) {
+	p, err := c.broker.GetProject(v.Context(), v.call(), v.objectID())
+	if err != nil {
+		return answer{}, err
+	}
+	page, err := c.deleteProjectPage(v, p)
+	return answer{page: page}, err
+}
+
+func (c *Console) deleteProjectPage(v *visit, p forgecroft.Project) (Page, error) {
+	workspaces, credentials, err := c.contents(v, p.ID)
+	view := Danger{
+		Act: "Delete project", Name: p.Name, Cancel: Root + "projects/" + p.ID, Breaks: append(workspaces, credentials...),
+		Warning: "An empty project goes without a trace but its audit entries.", Confirm: !v.who.Session.Fresh(v.now), Revision: p.Revision,
+	}
+	if view.Blocked = len(view.Breaks) > 0; view.Blocked {
+		view.Warning = "A project goes only when nothing lies in it any more."
+	}
+	return v.page("Delete "+p.Name, "projects", view), err
+}
+
+// deleteProject deletes a project that holds nothing.
+func (c *Console) deleteProject(v *visit) (answer, error) {
+	p, err := c.broker.GetProject(v.Context(), v.call(), v.objectID())
+	if err != nil {
+		return answer{}, err
+	}
+	if err = c.confirmed(v, p.Name); err == nil {
+		err = c.broker.DeleteProject(v.Context(), v.changes(), p.ID)
+	}
+	if err != nil {
+		return v.again(err, func() (Page, error) { return c.deleteProjectPage(v, p) })
+	}
+	return to(Root+"projects", "deleted")
+}

@@ -1,0 +1,51 @@
+// What pages cannot do by themselves: "/" focuses the search, buttons copy, lists grow by a row. Every page works without it.
+"use strict";
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+  const search = document.querySelector("input[type=search]");
+  if (!search) return;
+  event.preventDefault();
+  search.focus();
+  search.select();
+});
+
+document.addEventListener("click", async (event) => {
+  const copy = event.target.closest("[data-copy]");
+  if (copy) {
+    await navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent);
+    copy.textContent = "Copied";
+    setTimeout(() => { copy.textContent = "Copy"; }, 2000);
+    return;
+  }
+  const add = event.target.closest("[data-add-row]");
+  if (add) {
+    const rows = document.getElementById(add.dataset.addRow);
+    const row = rows.lastElementChild.cloneNode(true);
+    const number = rows.children.length;
+    row.querySelectorAll("[name], [id], [for]").forEach((element) => {
+      for (const attribute of ["name", "id", "for"]) {
+        const value = element.getAttribute(attribute);
+        if (value) element.setAttribute(attribute, value.replace(/\d+/, number));
+      }
+      if ("value" in element) element.value = "";
+    });
+    rows.append(row);
+    row.querySelector("input").focus();
+  }
+});
+
+// Buttons that need this file show themselves only now.
+const reveal = (root) => {
+  if (navigator.clipboard) root.querySelectorAll("[data-copy]").forEach((button) => { button.hidden = false; });
+  root.querySelectorAll("[data-add-row]").forEach((button) => { button.hidden = false; });
+};
+reveal(document);
+document.addEventListener("htmx:afterSettle", (event) => reveal(event.target));
+
+// A problem that htmx has put in place is what the person must see next.
+document.addEventListener("htmx:afterSwap", () => {
+  const problem = document.querySelector("#problem .problem");
+  if (problem) problem.focus();
+});

@@ -1,0 +1,223 @@
+package console
+
+import (
+	"time"
+
+	"github.com/forgecroft/forgecroft/internal/broker"
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+)
+
+// WorkspacesView is the list of workspaces.
+type WorkspacesView struct {
+	Rows      []WorkspaceRow
+	Query     string
+	Projects  []Option
+	Filtered  bool
+	Older     string
+	CanCreate bool
+}
+
+func (WorkspacesView) template() string { return "workspaces" }
+
+// WorkspaceRow is one workspace in a list.
+type WorkspaceRow struct {
+	Href, Name, Description, Project string
+	Credentials                      int
+	LastDelivered                    time.Time
+}
+
+// workspaces lists workspaces, filtered.
+func (c *Console) workspaces(v *visit) (answer, error) {
+	filter := forgecroft.WorkspaceFilter{Query: v.query("q"), ProjectID: v.query("project")}
+	list, err := c.broker.ListWorkspaces(v.Context(), v.call(), filter, broker.PageRequest{Cursor: v.query("after"), Limit: listLimit})
+	if err != nil {
+		return answer{}, err
+	}
+	projects, err := c.someProjects(v)
+	if err != nil {
+		return answer{}, err
+	}
+	view := WorkspacesView{
+		Query: filter.Query, Projects: []Option{{Label: "All projects"}}, Filtered: filter != forgecroft.WorkspaceFilter{},
+		Older: older(v, list.Next), CanCreate: v.may(forgecroft.PermWrite) && v.who.Scope.Kind() != forgecroft.ScopeWorkspace,
+	}
+	names := map[string]string{} // project id → name
+	for _, p := range projects {
+		names[p.ID] = p.Name
+		view.Projects = append(view.Projects, Option{p.ID, p.Name, p.ID == filter.ProjectID})
+	}
+	for _, w := range list.Items {
+		view.Rows = append(view.Rows, WorkspaceRow{Root + "workspaces/" + w.ID, w.Name, w.Description, names[w.ProjectID], len(w.CredentialConfigIDs), w.LastDeliveredAt})
+	}
+	return show(v.page("Workspaces", "workspaces", view))
+}
+
+// WorkspaceView is one workspace with the environment of its next run.
+type WorkspaceView struct {
+	ID, Name, Description    string
+	Project                  *Link
+	LastDelivered, CreatedAt time.Time
+	Environment              EnvironmentView
+	CanChange                bool
+}
+
+func (WorkspaceView) template() string { return "workspace" }
+
+// EnvironmentView is what a run gets: names and origins, never a value.
+type EnvironmentView struct {
+	Sources   []SourceView
+	Unset     []string
+	Conflicts []ConflictView
+	Missing   []Link
+	Variables int
+}
+
+// SourceView is one attached credential with what it sets.
+type SourceView struct {
+	Name, Href, Type string
+	Variables        []VariableView
+}
+
+// VariableView is one variable of a run.
+type VariableView struct {
+	Name     string
+	File     bool // its value is the path of a private file
+	Secret   bool
+	Conflict bool
+}
+
+// ConflictView is two credentials that want the same.
+type ConflictView struct {
+	Variable, Group string
+	First, Second   Link
+}
+
+// workspace shows one workspace.
+func (c *Console) workspace(v *visit) (answer, error) {
+	w, err := c.broker.GetWorkspace(v.Context(), v.call(), v.objectID())
+	if err != nil {
+		return answer{}, err
+	}
+	preview, err := c.broker.PreviewEnvironment(v.Context(), v.call(), w.ID)
+	if err != nil {
+		return answer{}, err
+	}
+	view := WorkspaceView{
+		ID: w.ID, Name: w.Name, Description: w.Description, LastDelivered: w.LastDeliveredAt, CreatedAt: w.CreatedAt,
+		Environment: environmentView(preview), CanChange: v.mayChange(w.Location()),
+	}
+	if v.may(forgecroft.PermRead) {
+		project, err := c.broker.GetProject(v.Context(), v.call(), w.ProjectID)
+		if err != nil {
+			return answer{}, err
+		}
+		link := linkTo(forgecroft.Related{Type: "project", ID: project.ID, Name: project.Name})
+		view.Project = &link
+	}
+	return show(v.page(w.Name, "workspaces", view))
+}
+
+// environmentView words a preview.
+func environmentView(p broker.Preview) EnvironmentView {
+	view := EnvironmentView{Unset: p.Unset, Missing: linksTo(p.Missing)}
+	contested := map[string]bool{} // config id and variable → two want it
+	for _, c := range p.Conflicts {
+		contested[c.First.ID+c.Variable], contested[c.Second.ID+c.Variable] = true, true
+		view.Conflicts = append(view.Conflicts, ConflictView{c.Variable, c.Group, linkTo(c.First), linkTo(c.Second)})
+	}
+	for _, effect := range p.Effects {
+		source := SourceView{Name: effect.ConfigName, Href: Root + "credentials/" + effect.ConfigID, Type: effect.Type}
+		for _, variable := range effect.Variables {
+			source.Variables = append(source.Variables, VariableView{variable.Name, variable.File, variable.Secret, contested[effect.ConfigID+variable.Name]})
+		}
+		view.Variables += len(source.Variables)
+		view.Sources = append(view.Sources, source)
+	}
+	return view
+}
+
+// newWorkspace is the form of a workspace that is to be made.
+func (c *Console) newWorkspace(v *visit) (answer, error) {
+	p, err := c.workspaceForm(v, forgecroft.Workspace{ProjectID: v.query("project")})
+	return answer{page: p}, err
+}
+
+func (c *Console) workspaceForm(v *visit, w forgecroft.Workspace) (Page, error) {
+	project, err := c.projectField(v, w.ProjectID, "")
+	fields := append(nameFields(v, w.Name, w.Description, "network-production"), project)
+	return v.page("New workspace", "workspaces", FormView{
+		Lead: "A workspace is one root module: what one terraform run works on. It gets its credentials next.", Submit: "Create", Fields: fields, Back: Root + "workspaces",
+	}), err
+}
+
+// createWorkspace makes a workspace and goes on to its credentials.
+func (c *Console) createWorkspace(v *visit) (answer, error) {
+	w := forgecroft.Workspace{Name: v.line("name"), Description: v.line("description"), ProjectID: v.line("project_id")}
+	created, err := c.broker.CreateWorkspace(v.Context(), v.creates(), w)
+	if err != nil {
+		return v.again(err, func() (Page, error) { return c.workspaceForm(v, w) })
+	}
+	return to(Root+"workspaces/"+created.ID+"/attach", "created")
+}
+
+// editWorkspace is the form of a workspace that exists.
+func (c *Console) editWorkspace(v *visit) (answer, error) {
+	w, err := c.broker.GetWorkspace(v.Context(), v.call(), v.objectID())
+	if err != nil {
+		return answer{}, err
+	}
+	return show(editWorkspaceForm(v, w))
+}
+
+func editWorkspaceForm(v *visit, w forgecroft.Workspace) Page {
+	back := Root + "workspaces/" + w.ID
+	return v.page("Edit workspace", "workspaces", FormView{
+		Submit: "Save", Fields: nameFields(v, w.Name, w.Description, ""), Back: back, Revision: w.Revision, Delete: back + "/delete", DeleteText: "Delete this workspace",
+	})
+}
+
+// updateWorkspace changes name and description.
+func (c *Console) updateWorkspace(v *visit) (answer, error) {
+	name, description := v.line("name"), v.line("description")
+	update := forgecroft.WorkspaceUpdate{Name: &name, Description: &description}
+	_, err := c.broker.UpdateWorkspace(v.Context(), v.changes(), v.objectID(), update)
+	if err != nil {
+		return v.again(err, func() (Page, error) {
+			w, err := c.broker.GetWorkspace(v.Context(), v.call(), v.objectID())
+			return editWorkspaceForm(v, update.Apply(w)), err
+		})
+	}
+	return to(Root+"workspaces/"+v.objectID(), "saved")
+}
+
+// confirmDeleteWorkspace asks before a workspace goes.
+func (c *Console) confirmDeleteWorkspace(v *visit) (answer, error) {
+	w, err := c.broker.GetWorkspace(v.Context(), v.call(), v.objectID())
+	if err != nil {
+		return answer{}, err
+	}
+	return show(deleteWorkspacePage(v, w))
+}
+
+func deleteWorkspacePage(v *visit, w forgecroft.Workspace) Page {
+	return v.page("Delete "+w.Name, "workspaces", Danger{
+		Act: "Delete workspace", Name: w.Name, Cancel: Root + "workspaces/" + w.ID, Confirm: !v.who.Session.Fresh(v.now), Revision: w.Revision,
+		Warning: "Runs of this workspace get no credentials any more, and API keys that are scoped to it reach nothing. " +
+			"The credentials themselves stay: " + count(len(w.CredentialConfigIDs), "attached one") + ". Terraform's state is not touched.",
+	})
+}
+
+// deleteWorkspace deletes a workspace.
+func (c *Console) deleteWorkspace(v *visit) (answer, error) {
+	w, err := c.broker.GetWorkspace(v.Context(), v.call(), v.objectID())
+	if err != nil {
+		return answer{}, err
+	}
+	if err = c.confirmed(v, w.Name); err == nil {
+		err = c.broker.DeleteWorkspace(v.Context(), v.changes(), w.ID)
+	}
+	if err != nil {
+		return v.again(err, func() (Page, error) { return deleteWorkspacePage(v, w), nil })
+	}
+	return to(Root+"workspaces", "deleted")
+}
