@@ -1,11 +1,9 @@
 package operator_test
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/forgecroft/forgecroft/internal/servertest/process"
 	"github.com/forgecroft/forgecroft/sdk"
 )
 
@@ -25,7 +24,7 @@ func filled(t *testing.T) (place, tenant) {
 	for i := range 20 {
 		s.mustConfig(t, fmt.Sprint("more ", i), "generic_env", map[string]any{"A": strings.Repeat("EXAMPLE", 20)})
 	}
-	s.mustStop(t, syscall.SIGTERM)
+	s.Stop(syscall.SIGTERM)
 	return p, n
 }
 
@@ -52,7 +51,7 @@ func TestFsckFindsDamage(t *testing.T) {
 	yesterday := mustRead(t, vault)
 	s := p.mustStart(t, nil)
 	s.mustStore(t, n.config, "EXAMPLE-of-today")
-	s.mustStop(t, syscall.SIGTERM)
+	s.Stop(syscall.SIGTERM)
 	replace(t, vault, yesterday)
 	out := p.mustRun(t, 1, append([]string{"server", "fsck"}, p.settings()...)...)
 	if !strings.Contains(out, n.config) {
@@ -111,56 +110,22 @@ func TestCorruption(t *testing.T) {
 // else, and never fall over.
 func (p place) serves(t *testing.T, n tenant) bool {
 	t.Helper()
-	var out bytes.Buffer
 	cmd := p.command(nil, append([]string{"server", "--listen", "127.0.0.1:0"}, p.settings()...)...)
-	reader, writer, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer reader.Close()
-	cmd.Stdout, cmd.Stderr = writer, &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	_ = writer.Close()
-	s := &server{cmd: cmd}
-	said := make(chan struct{})
-	go s.read(reader, said)
-	started := s.listens(said)
-	if started {
-		s.client = mustClient(t, s.url, strings.TrimSpace(string(mustRead(t, p.ownerKey()))))
-		env, err := s.client.Deliver(t.Context(), n.workspace, sdk.DeliverRequest{})
+	s, err := process.Start(cmd)
+	if started := err == nil; started {
+		client := mustClient(t, s.URL, strings.TrimSpace(string(mustRead(t, p.ownerKey()))))
+		env, err := client.Deliver(t.Context(), n.workspace, sdk.DeliverRequest{})
 		if err == nil && env.Env[variable] != value {
 			t.Errorf("another value was delivered")
 		}
-		_ = cmd.Process.Signal(syscall.SIGTERM)
+		s.Stop(syscall.SIGTERM)
+	} else if !strings.Contains(s.Log.String(), "forgecroft: ") {
+		t.Errorf("it neither served nor said why: %v", err)
 	}
-	<-said
-	err = cmd.Wait()
-	if strings.Contains(out.String(), "goroutine ") || strings.Contains(out.String(), "panic") {
-		t.Errorf("it fell over:\n%s", &out)
+	if log := s.Log.String(); strings.Contains(log, "goroutine ") || strings.Contains(log, "panic") {
+		t.Errorf("it fell over:\n%s", log)
 	}
-	if !started && (err == nil || !strings.Contains(out.String(), "forgecroft: ")) {
-		t.Errorf("it neither served nor said why: %v\n%s", err, &out)
-	}
-	return started
-}
-
-// listens waits for the address; false if the server ended before.
-func (s *server) listens(ended <-chan struct{}) bool {
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for {
-		if _, after, found := strings.Cut(s.stdout.String(), "listens on "); found {
-			s.url, _, _ = strings.Cut(after, " ")
-			return true
-		}
-		select {
-		case <-ended:
-			return false
-		case <-tick.C:
-		}
-	}
+	return err == nil
 }
 
 // TestRecoverOwner makes another owner key while the server is stopped.

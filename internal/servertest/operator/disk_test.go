@@ -77,7 +77,7 @@ func TestDiskFull(t *testing.T) {
 		projects++
 		s.mustDeliver(t, n, value)
 	}
-	s.mustStop(t, syscall.SIGTERM)
+	s.Stop(syscall.SIGTERM)
 	if out := p.mustRun(t, 0, append([]string{"server", "fsck"}, p.settings()...)...); !strings.Contains(out, "clean") {
 		t.Error(out)
 	}
@@ -98,10 +98,10 @@ func TestFailedSync(t *testing.T) {
 		t.Run(fmt.Sprint("sync ", nth), func(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
-			p.mustStart(t, nil).mustStop(t, syscall.SIGTERM)
+			p.mustStart(t, nil).Stop(syscall.SIGTERM)
 			s := p.mustStart(t, nil)
 			tracer := exec.Command(strace, "-f", "-qq", "-o", "/dev/null", "-e", "trace=fsync,fdatasync",
-				"-e", fmt.Sprintf("inject=fsync,fdatasync:error=EIO:when=%d", nth), "-p", fmt.Sprint(s.cmd.Process.Pid))
+				"-e", fmt.Sprintf("inject=fsync,fdatasync:error=EIO:when=%d", nth), "-p", fmt.Sprint(s.Cmd.Process.Pid))
 			if err := tracer.Start(); err != nil {
 				t.Fatal(err)
 			}
@@ -116,11 +116,11 @@ func TestFailedSync(t *testing.T) {
 			if err == nil {
 				t.Fatal("the server survived a failed sync")
 			}
-			if end := s.wait(); end == nil {
-				t.Errorf("the server ended as if nothing had happened:\n%s", &s.log)
+			if end := s.Wait(); end == nil {
+				t.Errorf("the server ended as if nothing had happened:\n%s", &s.Log)
 			}
-			if !strings.Contains(s.log.String(), "start it again") {
-				t.Errorf("the reason is not in the log:\n%s", &s.log)
+			if !strings.Contains(s.Log.String(), "start it again") {
+				t.Errorf("the reason is not in the log:\n%s", &s.Log)
 			}
 			if got := p.mustStart(t, nil).count(t); got < acknowledged || got > acknowledged+1 {
 				t.Errorf("%d projects, %d were acknowledged", got, acknowledged)

@@ -2,20 +2,16 @@
 package operator_test
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 
+	"github.com/forgecroft/forgecroft/internal/servertest/process"
 	"github.com/forgecroft/forgecroft/sdk"
 )
 
@@ -32,9 +28,8 @@ func runTests(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "forgecroft")
-	if out, err := exec.Command("go", "build", "-o", binary, "github.com/forgecroft/forgecroft/cmd/forgecroft").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building: %v\n%s", err, out)
+	if binary, err = process.Build(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()
@@ -75,32 +70,10 @@ func (p place) mustRun(t *testing.T, code int, args ...string) string {
 	return string(out)
 }
 
-// server is a running server.
+// server is a running server, with a client that calls as its owner.
 type server struct {
-	cmd    *exec.Cmd
-	url    string
+	*process.Server
 	client *sdk.Client
-	stdout lines
-	log    bytes.Buffer // complete once it has ended
-	wait   func() error
-}
-
-// lines collects lines.
-type lines struct {
-	mu  sync.Mutex
-	all []string
-}
-
-func (l *lines) add(line string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.all = append(l.all, line)
-}
-
-func (l *lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Join(l.all, "\n")
 }
 
 // mustStart starts a server and returns once it says where it listens. more are further arguments.
@@ -110,46 +83,12 @@ func (p place) mustStart(t *testing.T, environ []string, more ...string) *server
 	if !slices.ContainsFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, "FORGECROFT_KEY") }) {
 		args = append(args, "--key-file", p.keyFile())
 	}
-	s := &server{cmd: p.command(environ, args...)}
-	s.cmd.Stderr = &s.log
-	stdout, err := s.cmd.StdoutPipe()
+	running, err := process.Start(p.command(environ, args...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	said := make(chan struct{})
-	go s.read(stdout, said)
-	s.wait = sync.OnceValue(func() error { <-said; return s.cmd.Wait() })
-	t.Cleanup(func() { _ = s.cmd.Process.Kill(); _ = s.wait() })
-	if !s.listens(said) {
-		t.Fatalf("the server did not start: %v\n%s%s", s.wait(), &s.stdout, &s.log)
-	}
-	key, err := os.ReadFile(p.ownerKey())
-	if err != nil {
-		t.Fatalf("reading the owner key: %v", err)
-	}
-	s.client = mustClient(t, s.url, strings.TrimSpace(string(key)))
-	return s
-}
-
-// read collects what the server says until it ends.
-func (s *server) read(stdout io.Reader, done chan<- struct{}) {
-	defer close(done)
-	for scanner := bufio.NewScanner(stdout); scanner.Scan(); {
-		s.stdout.add(scanner.Text())
-	}
-}
-
-// mustStop ends the server with a signal and returns the code that it ended with.
-func (s *server) mustStop(t *testing.T, signal syscall.Signal) int {
-	t.Helper()
-	if err := s.cmd.Process.Signal(signal); err != nil {
-		t.Fatal(err)
-	}
-	_ = s.wait()
-	return s.cmd.ProcessState.ExitCode()
+	t.Cleanup(running.Kill)
+	return &server{running, mustClient(t, running.URL, strings.TrimSpace(string(mustRead(t, p.ownerKey()))))}
 }
 
 func mustClient(t *testing.T, url, key string) *sdk.Client {
@@ -164,7 +103,7 @@ func mustClient(t *testing.T, url, key string) *sdk.Client {
 // status asks for a path without a key.
 func (s *server) status(t *testing.T, path string) int {
 	t.Helper()
-	reply, err := http.Get(s.url + path)
+	reply, err := http.Get(s.URL + path)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,10 +30,10 @@ func TestFirstStart(t *testing.T) {
 		}
 	}
 	key := mustRead(t, p.ownerKey())
-	if text := s.stdout.String(); strings.Contains(text, strings.TrimSpace(string(key))) {
+	if text := s.Said(); strings.Contains(text, strings.TrimSpace(string(key))) {
 		t.Errorf("the owner key is in a file and shown too:\n%s", text)
 	}
-	if code := s.mustStop(t, syscall.SIGTERM); code != 0 {
+	if code := s.Stop(syscall.SIGTERM); code != 0 {
 		t.Errorf("stopping ended with %d", code)
 	}
 	again := p.mustStart(t, nil)
@@ -53,7 +53,7 @@ func TestLoginIsLeftOnce(t *testing.T) {
 	if info, err := os.Stat(config); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("the profile: %v, %v", info, err)
 	}
-	s.mustStop(t, syscall.SIGINT)
+	s.Stop(syscall.SIGINT)
 	if err := os.Remove(config); err != nil {
 		t.Fatal(err)
 	}
@@ -67,11 +67,11 @@ func TestLoginIsLeftOnce(t *testing.T) {
 func TestKeysAreNotInTheEnvironment(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	p.mustStart(t, nil).mustStop(t, syscall.SIGTERM)
+	p.mustStart(t, nil).Stop(syscall.SIGTERM)
 	ring := mustRead(t, p.keyFile())
 	s := p.mustStart(t, []string{"FORGECROFT_KEY=" + string(ring)})
 	for _, file := range []string{"environ", "cmdline"} {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", s.cmd.Process.Pid, file))
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", s.Cmd.Process.Pid, file))
 		if os.IsNotExist(err) {
 			t.Skip("this machine has no /proc")
 		}
@@ -125,7 +125,7 @@ func TestStartIsRefused(t *testing.T) {
 			p := newPlace(t)
 			s := p.mustStart(t, nil)
 			s.mustFill(t)
-			s.mustStop(t, syscall.SIGTERM)
+			s.Stop(syscall.SIGTERM)
 			tt.spoil(t, p)
 			before := contents(t, p.data())
 			cmd := p.command(nil, append(append([]string{"server"}, p.settings()...), tt.more...)...)
@@ -149,7 +149,7 @@ func TestStartIsRefused(t *testing.T) {
 func newRing(t *testing.T) []byte {
 	t.Helper()
 	p := newPlace(t)
-	p.mustStart(t, nil).mustStop(t, syscall.SIGTERM)
+	p.mustStart(t, nil).Stop(syscall.SIGTERM)
 	return mustRead(t, p.keyFile())
 }
 

@@ -46,10 +46,10 @@ func TestStopUnderLoad(t *testing.T) {
 					t.Error("not healthy")
 				}
 			}
-			code := s.mustStop(t, signal)
+			code := s.Stop(signal)
 			group.Wait()
 			if signal != syscall.SIGKILL && code != 0 {
-				t.Errorf("stopping ended with %d:\n%s", code, &s.log)
+				t.Errorf("stopping ended with %d:\n%s", code, &s.Log)
 			}
 			again := p.mustStart(t, nil)
 			if got, want := again.count(t), acknowledged.Load()+1; got < want || got > want+writers {
@@ -106,7 +106,7 @@ func TestStopDrains(t *testing.T) {
 		delivered <- err
 	}()
 	<-asked
-	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := s.Cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	for s.reachable() { // The listener closes first.
@@ -115,14 +115,14 @@ func TestStopDrains(t *testing.T) {
 	if err := <-delivered; err != nil {
 		t.Errorf("the delivery in flight: %v", err)
 	}
-	if err := s.wait(); err != nil {
-		t.Errorf("the server: %v\n%s", err, &s.log)
+	if err := s.Wait(); err != nil {
+		t.Errorf("the server: %v\n%s", err, &s.Log)
 	}
 }
 
 // reachable reports whether the server takes connections.
 func (s *server) reachable() bool {
-	conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(s.URL, "http://"))
 	if err == nil {
 		_ = conn.Close()
 	}
