@@ -30,7 +30,7 @@ func (p Progress) report(what string, done, total int64) {
 type Source struct {
 	Store    *store.Store
 	Vault    forgecroft.SealedVault // nil: the vault keeps the secrets, and has backups of its own
-	Dir      string                 // where the backup is collected: it needs the space of one
+	Dir      string                 // where the backup is collected: it needs the space of one; empty: where temporary files go
 	Product  string                 // version of this program
 	Holder   string                 // names this backup among all replicas
 	Now      func() time.Time

@@ -151,7 +151,7 @@ func (a *app) root() *cobra.Command {
 	root.AddGroup(&cobra.Group{ID: "use", Title: "Use credentials:"}, &cobra.Group{ID: "keep", Title: "Keep credentials:"}, &cobra.Group{ID: "run", Title: "Run Forgecroft:"})
 	add(root, "use", a.execCommand(), a.envCommand())
 	add(root, "keep", a.credentialCommand(), a.workspaceCommand(), a.projectCommand(), a.keyCommand(), a.auditCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
-	add(root, "run", a.serverCommand(), a.vaultCommand(), a.backupCommand(), a.restoreCommand())
+	add(root, "run", a.serverCommand(), a.vaultCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand())
 	root.AddCommand(a.versionCommand())
 	wrapArgs(root)
 	return root

@@ -37,8 +37,12 @@ func (h *house) takeBackup(ctx context.Context, progress backup.Progress) (*back
 	if err != nil {
 		return nil, err
 	}
+	dir := h.config.DataDir
+	if h.config.stateless() {
+		dir = "" // Where the operating system has room for such things.
+	}
 	return backup.Take(ctx, backup.Source{
-		Store: h.store, Vault: h.sealedVault(), Dir: h.config.DataDir, Product: h.config.Version, Holder: id.String(), Now: time.Now, Progress: progress,
+		Store: h.store, Vault: h.sealedVault(), Dir: dir, Product: h.config.Version, Holder: id.String(), Now: time.Now, Progress: progress,
 	})
 }
 

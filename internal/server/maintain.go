@@ -16,12 +16,16 @@ func maintain(ctx context.Context, c Config, stderr io.Writer, work func(h *hous
 	if c.DatabaseURL.IsZero() && !exists(c.path(metadataFile)) {
 		return fmt.Errorf("%s holds no Forgecroft data; name the server's --data-dir", c.DataDir)
 	}
-	logger := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	h, err := openHouse(ctx, c, logger)
+	h, err := openHouse(ctx, c, maintenanceLog(stderr))
 	if err != nil {
 		return err
 	}
 	return errors.Join(work(h), h.Close())
+}
+
+// maintenanceLog shows a person what should be known beside the result.
+func maintenanceLog(stderr io.Writer) *slog.Logger {
+	return slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 }
 
 // Fsck checks both database files, compares metadata and vault both ways, opens every secret version, and verifies every audit trail. It

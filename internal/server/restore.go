@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -292,8 +291,7 @@ func (r *restore) replaceInstanceKeys(ctx context.Context, h *house) error {
 
 // open opens the stores of a restore, which need not fit together yet.
 func (r *restore) open(ctx context.Context, c Config) (*house, error) {
-	logger := slog.New(slog.NewTextHandler(r.stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	h := &house{config: c, logger: logger, fatal: make(chan error, 1)}
+	h := &house{config: c, logger: maintenanceLog(r.stderr), fatal: make(chan error, 1)}
 	if err := h.openToRestore(ctx); err != nil {
 		return nil, errors.Join(err, h.closeStores())
 	}

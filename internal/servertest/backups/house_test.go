@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,7 @@ type house struct {
 // newHouse starts a server with n credentials, whose key is kept elsewhere.
 func newHouse(t *testing.T, n int) *house {
 	t.Helper()
+	t.Setenv("FORGECROFT_TEST_DATABASE", "") // Where things are moved from, and to, is what these tests are about.
 	h := &house{keyFile: filepath.Join(t.TempDir(), "vault.key")}
 	h.Server = servertest.MustStart(t, map[string]string{"key-file": h.keyFile, "log-level": "error"})
 	project, err := h.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "shop"})
@@ -83,10 +85,16 @@ func (h *house) mustBackUp(t *testing.T) string {
 	return path
 }
 
-// settings is the configuration of a server on a directory.
-func settings(t testing.TB, dir, keyFile string) server.Config {
+// settings is the configuration of a server on a directory. more are environment variables: name, value and so on.
+func settings(t testing.TB, dir, keyFile string, more ...string) server.Config {
 	t.Helper()
-	c, err := server.LoadConfig(map[string]string{"data-dir": dir, "key-file": keyFile, "listen": "127.0.0.1:0", "log-level": "error"}, func(string) string { return "" })
+	getenv := func(name string) string {
+		if i := slices.Index(more, name); i >= 0 {
+			return more[i+1]
+		}
+		return ""
+	}
+	c, err := server.LoadConfig(map[string]string{"data-dir": dir, "key-file": keyFile, "listen": "127.0.0.1:0", "log-level": "error"}, getenv)
 	check(t, err)
 	return c
 }
@@ -102,11 +110,17 @@ func (h *house) restore(t *testing.T, path string, o server.RestoreOptions) (str
 // mustServe starts a server on a restored directory and returns a client with the old owner key.
 func (h *house) mustServe(t *testing.T, dir, keyFile string) *sdk.Client {
 	t.Helper()
+	return h.mustServeAs(t, settings(t, dir, keyFile))
+}
+
+// mustServeAs is mustServe with other settings.
+func (h *house) mustServeAs(t *testing.T, c server.Config) *sdk.Client {
+	t.Helper()
 	reader, writer := io.Pipe()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
-		err := server.Run(ctx, settings(t, dir, keyFile), writer, io.Discard)
+		err := server.Run(ctx, c, writer, io.Discard)
 		_ = writer.CloseWithError(io.EOF)
 		done <- err
 	}()

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/forgecroft/forgecroft/internal/cli"
+	"github.com/forgecroft/forgecroft/internal/pgtest"
 	"github.com/forgecroft/forgecroft/internal/server"
 )
 
@@ -24,21 +25,26 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		os.Exit(cli.Main(context.Background(), os.Args[1:], cli.System()))
 	}
-	os.Exit(m.Run())
+	os.Exit(pgtest.Runner{M: m}.Run())
 }
 
 // turningPoints are the system calls between which a kill can leave something else: what makes names, and what makes them durable.
 const turningPoints = "mkdirat,fsync,fdatasync,rename,renameat,renameat2,link,linkat,unlink,unlinkat"
 
-// runKilled runs the program and kills it at the n-th turning point of one of its threads, as strace counts them. It reports whether the program ended by
+// run is one run of the program that is to be killed.
+type run struct {
+	calls   string // the system calls at which it may be killed
+	environ []string
+	args    []string
+}
+
+// killed runs the program and kills it at the n-th of the calls of one of its threads, as strace counts them. It reports whether the program ended by
 // itself before that.
-func runKilled(t *testing.T, n int, args ...string) (ended bool) {
+func (r run) killed(t *testing.T, n int) (ended bool) {
 	t.Helper()
-	trace := []string{
-		"-f", "-qq", "-o", "/dev/null", "-e", "trace=" + turningPoints, "-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", turningPoints, n), "--", os.Args[0],
-	}
-	cmd := exec.Command("strace", append(trace, args...)...)
-	cmd.Env = append(os.Environ(), asProgram+"=1")
+	trace := []string{"-f", "-qq", "-o", "/dev/null", "-e", "trace=" + r.calls, "-e", fmt.Sprintf("inject=%s:signal=SIGKILL:when=%d", r.calls, n), "--", os.Args[0]}
+	cmd := exec.Command("strace", append(trace, r.args...)...)
+	cmd.Env = append(append(os.Environ(), asProgram+"=1"), r.environ...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := cmd.CombinedOutput()
 	if cmd.ProcessState == nil {
@@ -65,16 +71,19 @@ func needStrace(t *testing.T) {
 	}
 }
 
-// killEverywhere kills a program at one turning point after the other until it lives to its end, and calls test after each kill. stride leaves some out.
-func killEverywhere(t *testing.T, stride int, arguments func() []string, test func(t *testing.T)) {
+// killEverywhere kills the program at one call after the other until it lives to its end, and calls test after each kill. stride leaves some out.
+func killEverywhere(t *testing.T, stride int, prepare func(t *testing.T) run, test func(t *testing.T)) {
 	t.Helper()
+	if testing.Short() {
+		stride *= 7
+	}
 	needStrace(t)
 	for n, ended := 1, false; !ended; n += stride {
 		if n > 1000 {
 			t.Fatal("the program never comes to its end")
 		}
 		t.Run(fmt.Sprint("kill ", n), func(t *testing.T) {
-			ended = runKilled(t, n, arguments()...)
+			ended = prepare(t).killed(t, n)
 			test(t)
 		})
 		if t.Failed() {
@@ -88,15 +97,11 @@ func TestKilledRestore(t *testing.T) {
 	h := newHouse(t, 2)
 	path := h.mustBackUp(t)
 	var dir string
-	stride := 1
-	if testing.Short() {
-		stride = 7
-	}
-	arguments := func() []string {
+	prepare := func(t *testing.T) run {
 		dir = filepath.Join(t.TempDir(), "restored")
-		return []string{"restore", "--data-dir", dir, "--key-file", h.keyFile, path}
+		return run{turningPoints, nil, []string{"restore", "--data-dir", dir, "--key-file", h.keyFile, path}}
 	}
-	killEverywhere(t, stride, arguments, func(t *testing.T) {
+	killEverywhere(t, 1, prepare, func(t *testing.T) {
 		c := settings(t, dir, h.keyFile)
 		whole := !slices.Contains(entries(t, dir), "restoring") && slices.Contains(entries(t, dir), "metadata.db")
 		if !whole {
