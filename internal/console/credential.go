@@ -3,8 +3,6 @@ package console
 import (
 	"bytes"
 	"encoding/json"
-	"maps"
-	"slices"
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/broker"
@@ -28,6 +26,7 @@ type CredentialView struct {
 	Users                        []Link
 	Versions                     []VersionView
 	CanChange, CanVerify         bool
+	Unverifiable                 bool // nobody can be asked
 }
 
 func (CredentialView) template() string { return "credential" }
@@ -70,7 +69,7 @@ func (c *Console) credential(v *visit) (answer, error) {
 	}
 	view := credentialView(types, projects, config)
 	view.CanChange = v.mayChange(config.Location())
-	view.CanVerify = v.may(forgecroft.PermVerify) && v.who.Reaches(config.Location()) && config.SecretVersion > 0
+	view.CanVerify = v.may(forgecroft.PermVerify) && v.who.Reaches(config.Location()) && config.SecretVersion > 0 && !view.Unverifiable
 	if view.Users, view.Source, err = c.relations(v, config); err != nil {
 		return answer{}, err
 	}
@@ -89,15 +88,22 @@ func credentialView(types forgecroft.Registry, projects map[string]string, c for
 	t, _ := types.Lookup(c.Type)
 	view := CredentialView{
 		ID: c.ID, Name: c.Name, Description: c.Description, Scope: scopeName(projects, c.ProjectID), Type: c.Type, TypeTitle: typeTitle(types, c.Type), DocsURL: t.DocsURL,
-		State: stateBadge(c), SecretVersion: c.SecretVersion, StoredAt: c.SecretsStoredAt, LastUse: c.LastDeliveredAt, CreatedAt: c.CreatedAt,
-		ExternalID: c.ExternalID, TrustPolicy: indented(c.TrustPolicy),
-	}
-	for _, name := range slices.Sorted(maps.Keys(c.Public)) {
-		view.Public = append(view.Public, Value{name, c.Public[name]})
+		State: stateBadge(types, c), SecretVersion: c.SecretVersion, StoredAt: c.SecretsStoredAt, LastUse: c.LastDeliveredAt, CreatedAt: c.CreatedAt,
+		ExternalID: c.ExternalID, TrustPolicy: indented(c.TrustPolicy), Unverifiable: !verifiable(types, c) && c.SecretVersion > 0,
 	}
 	for _, name := range c.Fields {
-		if _, public := c.Public[name]; !public {
-			view.Hidden = append(view.Hidden, name)
+		title := name
+		field, known := t.Field(name)
+		if known {
+			title = field.Title
+		}
+		value, public := c.Public[name]
+		switch {
+		case field.Kind == forgecroft.FieldConfig: // It has a line of its own.
+		case public:
+			view.Public = append(view.Public, Value{title, value})
+		default:
+			view.Hidden = append(view.Hidden, title)
 		}
 	}
 	for _, variable := range types.Effect(c).Variables {

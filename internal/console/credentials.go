@@ -62,7 +62,7 @@ func (c *Console) credentials(v *visit) (answer, error) {
 func credentialRow(types forgecroft.Registry, projects map[string]string, c forgecroft.CredentialConfig) CredentialRow {
 	row := CredentialRow{
 		Href: Root + "credentials/" + c.ID, Name: c.Name, Type: c.Type, TypeTitle: typeTitle(types, c.Type), Scope: scopeName(projects, c.ProjectID),
-		State: stateBadge(c), LastUse: c.LastDeliveredAt, Workspaces: len(c.WorkspaceIDs),
+		State: stateBadge(types, c), LastUse: c.LastDeliveredAt, Workspaces: len(c.WorkspaceIDs),
 	}
 	if c.Verification != nil && c.Verification.SecretVersion == c.SecretVersion {
 		row.CheckedAt = c.Verification.CheckedAt
@@ -71,7 +71,7 @@ func credentialRow(types forgecroft.Registry, projects map[string]string, c forg
 }
 
 // stateBadge words the state of a credential.
-func stateBadge(c forgecroft.CredentialConfig) Badge {
+func stateBadge(types forgecroft.Registry, c forgecroft.CredentialConfig) Badge {
 	switch {
 	case c.SecretVersion == 0:
 		return Badge{Tone: "warn", Text: "no secrets", Hint: "It delivers nothing until its secrets are stored."}
@@ -79,8 +79,16 @@ func stateBadge(c forgecroft.CredentialConfig) Badge {
 		return Badge{Tone: "good", Text: "valid"}
 	case c.VerificationState() == forgecroft.VerifiedInvalid:
 		return Badge{Tone: "bad", Text: "invalid", Hint: "The provider refused it."}
+	case !verifiable(types, c):
+		return Badge{Tone: "plain", Text: "stored", Hint: "Nobody can be asked about plain variables."}
 	}
 	return Badge{Tone: "plain", Text: "not verified", Hint: "Nobody has asked the provider about this version."}
+}
+
+// verifiable reports whether there is a provider to ask: there is none for variables of any names.
+func verifiable(types forgecroft.Registry, c forgecroft.CredentialConfig) bool {
+	t, known := types.Lookup(c.Type)
+	return known && !t.AnyNames
 }
 
 // typeTitle is how people read a credential type.

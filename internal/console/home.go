@@ -50,9 +50,13 @@ type HealthView struct{ Database, Vault, Keys Badge }
 func (c *Console) home(v *visit) (answer, error) {
 	view := HomeView{CanCreate: v.may(forgecroft.PermWrite)}
 	var configs []forgecroft.CredentialConfig
+	var types forgecroft.Registry
 	var err error
 	if v.may(forgecroft.PermRead) {
 		if configs, view.More, err = c.someCredentials(v, homeCredentials); err != nil {
+			return answer{}, err
+		}
+		if types, err = c.broker.ListCredentialTypes(v.Context(), v.call()); err != nil {
 			return answer{}, err
 		}
 	}
@@ -61,7 +65,7 @@ func (c *Console) home(v *visit) (answer, error) {
 		return answer{}, err
 	}
 	view.Credentials, view.Workspaces = len(configs), len(workspaces.Items)
-	view.Concerns = credentialConcerns(v.now, configs)
+	view.Concerns = credentialConcerns(v.now, types, configs)
 	inWorkspaces, err := c.workspaceConcerns(v, workspaces.Items)
 	if err != nil {
 		return answer{}, err
@@ -103,7 +107,7 @@ func collect[T any](most int, list func(broker.PageRequest) (broker.Listing[T], 
 }
 
 // credentialConcerns sorts credentials into what they need, the gravest first.
-func credentialConcerns(now time.Time, configs []forgecroft.CredentialConfig) []Concern {
+func credentialConcerns(now time.Time, types forgecroft.Registry, configs []forgecroft.CredentialConfig) []Concern {
 	concerns := []struct {
 		Concern
 		is func(c forgecroft.CredentialConfig) bool
@@ -114,7 +118,7 @@ func credentialConcerns(now time.Time, configs []forgecroft.CredentialConfig) []
 			func(c forgecroft.CredentialConfig) bool { return c.SecretVersion == 0 }},
 		{Concern{Tone: "warn", Title: "Never verified", Advice: "One click asks the provider whether they work."},
 			func(c forgecroft.CredentialConfig) bool {
-				return c.SecretVersion > 0 && c.VerificationState() == forgecroft.Unverified
+				return c.SecretVersion > 0 && c.VerificationState() == forgecroft.Unverified && verifiable(types, c)
 			}},
 		{Concern{Tone: "plain", Title: "Unused for 90 days", Advice: "What nobody uses is best deleted here and revoked at the provider."},
 			func(c forgecroft.CredentialConfig) bool { return idle(now, c) >= stale }},

@@ -3,6 +3,7 @@ package console
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -137,6 +138,11 @@ func (c *Console) prepare(v *visit, route route) (handler, error) {
 		return nil, errNoPage
 	}
 	if !route.public {
+		if sessionToken(v.Request) == "" && v.Method == http.MethodGet && v.Request.Header.Get("HX-Request") == "" {
+			return func(v *visit) (answer, error) {
+				return to(Root+"sign-in?"+url.Values{"next": {ownPath(v.URL.RequestURI())}}.Encode(), "")
+			}, nil
+		}
 		var err error
 		if v.who, err = c.broker.Session(v.Context(), sessionToken(v.Request)); err != nil {
 			return nil, err
