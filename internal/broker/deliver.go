@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,6 +24,27 @@ func (b *Broker) Deliver(ctx context.Context, call Call, workspaceID, runID stri
 	if err := b.authorise(ctx, call, a); err != nil {
 		return Delivery{}, err
 	}
+	for range maxOutdated {
+		delivery, err := b.deliver(ctx, call, a, workspaceID, runID)
+		if !errors.Is(err, errOutdated) {
+			return delivery, err
+		}
+	}
+	return Delivery{}, &forgecroft.Error{
+		Kind: forgecroft.KindUnavailable, Code: "workspace_busy", RetryAfter: time.Second,
+		Message: "The workspace or its credentials changed again and again during the delivery, so nothing was released.",
+	}
+}
+
+// errOutdated says that what a delivery was made of changed before it was recorded.
+var errOutdated = errors.New("the delivery is outdated")
+
+// maxOutdated is how often a delivery is made anew then.
+const maxOutdated = 5
+
+// deliver makes one delivery. Its entry is committed only if the workspace and its credentials are still what they were when it began: what is released
+// is what is stored at that moment, whichever replica changed it.
+func (b *Broker) deliver(ctx context.Context, call Call, a act, workspaceID, runID string) (Delivery, error) {
 	plan, err := b.plan(ctx, call, workspaceID)
 	if err != nil {
 		return Delivery{}, b.settle(ctx, call, a, err)
@@ -41,6 +63,9 @@ func (b *Broker) Deliver(ctx context.Context, call Call, workspaceID, runID stri
 	}
 	e.note("variables", delivery.Names())
 	err = b.record(ctx, call, a, forgecroft.OutcomeAllowed, e, func(ctx context.Context, tx forgecroft.Tx) error {
+		if current, err := tx.PlanCurrent(ctx, plan); err != nil || !current {
+			return cmp.Or(err, errOutdated)
+		}
 		return tx.TouchDelivered(ctx, call.OrganizationID, workspaceID, plan.Workspace.CredentialConfigIDs, b.instant())
 	})
 	if err != nil {

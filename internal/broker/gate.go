@@ -151,14 +151,13 @@ func (b *Broker) record(ctx context.Context, call Call, a act, outcome string, e
 	event := b.event(call, a, outcome, e)
 	event.Digest = event.Sum() // Here, not in the transaction: it is the costly half.
 	err := b.store.Update(ctx, func(tx forgecroft.Tx) error {
+		if also != nil { // First: what it refuses has written nothing yet.
+			if err := also(ctx, tx); err != nil {
+				return err
+			}
+		}
 		linked := event
-		if err := tx.AppendAudit(ctx, &linked); err != nil {
-			return err
-		}
-		if also == nil {
-			return nil
-		}
-		return also(ctx, tx)
+		return tx.AppendAudit(ctx, &linked)
 	})
 	if err != nil {
 		return &forgecroft.Error{

@@ -2,6 +2,8 @@ package forgecroft
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -49,7 +51,19 @@ type DeliveryPlan struct {
 	Configs   []CredentialConfig          // attached, in order
 	Sources   map[string]CredentialConfig // id → config that an attached one, or another source, builds on
 
+	// Generation is the store's own mark of the state that the plan shows.
+	Generation int64
+
 	effects atomic.Pointer[PlanEffects]
+}
+
+// Same reports whether two plans release the same secrets in the same way.
+func (p *DeliveryPlan) Same(other *DeliveryPlan) bool {
+	same := func(a, b CredentialConfig) bool {
+		return a.ID == b.ID && a.Revision == b.Revision && a.Reference == b.Reference
+	}
+	return p.Workspace.ID == other.Workspace.ID && p.Workspace.Revision == other.Workspace.Revision &&
+		slices.EqualFunc(p.Configs, other.Configs, same) && maps.EqualFunc(p.Sources, other.Sources, same)
 }
 
 // PlanEffects is what a plan will set, known without a secret.
@@ -170,6 +184,9 @@ type CredentialConfigWriter interface {
 	// RecordVerification stores a result, if the config still has the secret version that was tested; otherwise it does nothing. It
 	// leaves the revision alone. A conclusive result also becomes the verification, any becomes the last attempt.
 	RecordVerification(ctx context.Context, organizationID, id string, v Verification) error
+	// PlanCurrent reports whether a plan is what [Store.DeliveryPlan] would make of the state that this transaction sees, changes at other
+	// replicas included. A workspace that is gone is no error.
+	PlanCurrent(ctx context.Context, plan *DeliveryPlan) (bool, error)
 	// TouchDelivered notes a delivery of the workspace and of its configs, if the last one noted is over a minute older. It leaves
 	// revisions alone.
 	TouchDelivered(ctx context.Context, organizationID, workspaceID string, configIDs []string, at time.Time) error

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
@@ -10,12 +11,29 @@ import (
 // stored. Sources are followed five levels deep, which is more than a chain of roles may have, and ends a circle.
 func (s *Store) DeliveryPlan(ctx context.Context, organizationID, workspaceID string) (*forgecroft.DeliveryPlan, error) {
 	return s.caches.plans.get(planKey{organizationID, workspaceID}, func() (plan *forgecroft.DeliveryPlan, err error) {
+		generation := s.caches.plans.generation.Load() // Before it is read: what changes meanwhile makes it old.
 		err = s.pool.snapshot(ctx, func(on session) error {
 			plan, err = loadPlan(ctx, reader{on, s.now}, organizationID, workspaceID)
 			return err
 		})
-		return plan, err
+		if err != nil {
+			return nil, err
+		}
+		plan.Generation = generation
+		return plan, nil
 	})
+}
+
+// PlanCurrent implements [forgecroft.CredentialConfigWriter]. Mostly nothing at all has changed, which is known from memory.
+func (t *tx) PlanCurrent(ctx context.Context, plan *forgecroft.DeliveryPlan) (bool, error) {
+	if plan.Generation == t.writer.caches.plans.generation.Load() && (t.writer.changed|t.changed)&changedPlans == 0 {
+		return true, nil
+	}
+	now, err := loadPlan(ctx, t.reader, plan.Workspace.OrganizationID, plan.Workspace.ID)
+	if errors.Is(err, forgecroft.KindNotFound) {
+		return false, nil
+	}
+	return err == nil && plan.Same(now), err
 }
 
 // loadPlan reads a plan from one state of the database.

@@ -15,8 +15,10 @@ type dialect struct {
 	lasting   string                   // lets a reading transaction last for as long as all rows take; empty if nothing ends it
 	commit    func(what change) string // keeps a transaction that changed something, and tells the other replicas
 
+	// enter, if set, starts a transaction that will write in place of begin, and returns how many transactions of all replicas have changed something.
+	enter func(ctx context.Context, c *conn) (counter int64, err error)
+
 	direct bool // the ends of a transaction go to the driver as they are, for each may be several statements
-	shared bool // other processes write too: what is remembered of the tables holds for one transaction only
 	aborts bool // a statement that fails takes its transaction down, or what came since the savepoint
 
 	// scope sets the connection to one organization, for row-level security; empty if the database has none.

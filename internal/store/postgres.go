@@ -168,16 +168,16 @@ func inspectPostgres(ctx context.Context, c *conn, logger *slog.Logger) (schema 
 // postgresDialect is PostgreSQL's. replica names who commits, for the notices.
 func postgresDialect(replica string) *dialect {
 	return &dialect{
-		begin:     fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock(%d)", writerLock),
+		enter:     enterPostgres,
 		beginRead: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
 		lasting:   "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0",
 		commit: func(what change) string {
 			if what == 0 {
 				return "COMMIT"
 			}
-			return fmt.Sprintf("SELECT pg_notify('%s', '%s %d'); COMMIT", noticeChannel, replica, what)
+			return fmt.Sprintf("UPDATE changes SET counter = counter + 1; SELECT pg_notify('%s', '%s %d'); COMMIT", noticeChannel, replica, what)
 		},
-		direct: true, shared: true, aborts: true,
+		direct: true, aborts: true,
 		scope:     "SELECT set_config('forgecroft.organization_id', $1, FALSE)",
 		integrity: integrityPostgres,
 		translate: translatePostgres,
@@ -186,6 +186,21 @@ func postgresDialect(replica string) *dialect {
 			return !ok || c.Conn().IsClosed()
 		},
 	}
+}
+
+// enterPostgres starts a transaction, waits until it is the only one that writes, and reads the counter of changes, all in one round trip. The
+// statement after the lock sees what was committed while it waited.
+func enterPostgres(ctx context.Context, c *conn) (int64, error) {
+	text := fmt.Sprintf("BEGIN; SELECT pg_advisory_xact_lock(%d); SELECT counter FROM changes", writerLock)
+	results, err := c.raw.(*stdlib.Conn).Conn().PgConn().Exec(ctx, text).ReadAll()
+	if err != nil {
+		return 0, c.fault(err)
+	}
+	last := results[len(results)-1]
+	if len(last.Rows) != 1 {
+		return 0, errors.New("the counter of changes is missing from the database")
+	}
+	return strconv.ParseInt(string(last.Rows[0][0]), 10, 64)
 }
 
 // integrityPostgres reads every row, with which the server checks its pages if the cluster has checksums. More is a matter of pg_amcheck.

@@ -48,6 +48,8 @@ type writer struct {
 	heads    map[string]forgecroft.AuditHead // organization → end of its chain, as of the running transaction
 	touched  map[string]int64                // object id → when its last use was noted, in microseconds
 	doomed   error                           // why the running transaction must be rolled back as a whole
+	changed  change                          // by the running transaction so far
+	counter  int64                           // of changes by all replicas, as last seen; see dialect.enter
 	unmerged int                             // writing statements since the last checkpoint
 }
 
@@ -193,8 +195,7 @@ func (w *writer) attempt(batch []*update, saves bool) (victim int, err error) {
 	if err := w.begin(ctx); err != nil {
 		return -1, fmt.Errorf("beginning a transaction: %w", err)
 	}
-	w.doomed = nil
-	var changed change
+	w.doomed, w.changed = nil, 0
 	for i, u := range batch {
 		t := &tx{writer: w, saves: saves}
 		t.reader = reader{t, w.now}
@@ -204,13 +205,16 @@ func (w *writer) attempt(batch []*update, saves bool) (victim int, err error) {
 			w.rollback()
 			return i, nil
 		}
-		changed |= t.changed
+		w.changed |= t.changed
 	}
-	if err := w.conn.control(ctx, w.conn.dialect.commit(changed)); err != nil {
+	if err := w.conn.control(ctx, w.conn.dialect.commit(w.changed)); err != nil {
 		w.rollback()
 		return -1, uncertain(err)
 	}
-	w.caches.invalidate(changed)
+	if w.changed != 0 {
+		w.counter++
+	}
+	w.caches.invalidate(w.changed)
 	return -1, nil
 }
 
@@ -225,11 +229,8 @@ func (w *writer) begin(ctx context.Context) error {
 			_ = w.conn.close() // It is lost.
 			w.conn = fresh
 		}
-		err := w.conn.control(ctx, w.conn.dialect.begin)
+		err := w.enter(ctx)
 		if err == nil {
-			if w.conn.dialect.shared {
-				clear(w.heads) // Another replica may have appended since.
-			}
 			return nil
 		}
 		if !errors.Is(err, errLost) || !again {
@@ -237,6 +238,24 @@ func (w *writer) begin(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// enter starts a transaction. Where others write too, it forgets what they may have changed since the last one.
+func (w *writer) enter(ctx context.Context) error {
+	d := w.conn.dialect
+	if d.enter == nil {
+		return w.conn.control(ctx, d.begin)
+	}
+	counter, err := d.enter(ctx, w.conn)
+	if err != nil {
+		return err
+	}
+	clear(w.heads)
+	if counter != w.counter {
+		w.counter = counter
+		w.caches.invalidate(changedPlans | changedKeys)
+	}
+	return nil
 }
 
 // run runs fn, unless the caller has left. A panic is fn's failure, not the writer's.

@@ -61,6 +61,7 @@ func Run(t *testing.T, open func(t *testing.T) forgecroft.Store) {
 		{"batches", testBatches},
 		{"callers that leave", testLeaving},
 		{"delivery plans", testDeliveryPlans},
+		{"current plans", testCurrentPlans},
 		{"authentication", testAuthentication},
 		{"exact plans", testExactPlans},
 		{"exact keys", testExactKeys},

@@ -180,7 +180,7 @@ func testDeliveryPlans(t *testing.T, f *fixture) {
 	same(t, plan, &forgecroft.DeliveryPlan{
 		Workspace: w, Configs: []forgecroft.CredentialConfig{plain, top, middle},
 		Sources: map[string]forgecroft.CredentialConfig{middle.ID: middle, root.ID: root},
-	}, ignore, cmpopts.IgnoreUnexported(forgecroft.DeliveryPlan{})) // It remembers its effects.
+	}, ignore, cmpopts.IgnoreUnexported(forgecroft.DeliveryPlan{}), cmpopts.IgnoreFields(forgecroft.DeliveryPlan{}, "Generation")) // It remembers its effects.
 	if again := must(f.store.DeliveryPlan(ctx, org, w.ID))(t); again.Workspace.ID != plan.Workspace.ID {
 		t.Errorf("the second time: got workspace %s", again.Workspace.ID)
 	}
@@ -194,6 +194,57 @@ func testDeliveryPlans(t *testing.T, f *fixture) {
 	f.update(func(tx forgecroft.Tx) error { return tx.DeleteWorkspace(ctx, org, empty.ID) })
 	_, err := f.store.DeliveryPlan(ctx, org, empty.ID)
 	is(t, err, forgecroft.KindNotFound)
+}
+
+// testCurrentPlans changes things between the making of a plan and the moment it counts.
+func testCurrentPlans(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	source := f.config("source", f.stored(1))
+	role := f.config("role", func(c *forgecroft.CredentialConfig) { f.stored(1)(c); c.SourceID = source.ID })
+	idle := f.config("idle", f.stored(1))
+	w := f.workspace("web", f.project("platform"), role)
+	tests := []struct {
+		name   string
+		change func(tx forgecroft.Tx) error
+		want   bool
+	}{
+		{"nothing", func(forgecroft.Tx) error { return nil }, true},
+		{"a credential config of somebody else", func(tx forgecroft.Tx) error {
+			idle.Description, idle.Revision = "changed", 2
+			return tx.UpdateCredentialConfig(ctx, idle)
+		}, true},
+		{"new secrets", func(tx forgecroft.Tx) error {
+			role.SecretVersion, role.Reference, role.Revision = 2, forgecroft.Reference(f.id()), 2
+			return tx.UpdateCredentialConfig(ctx, role)
+		}, false},
+		{"new secrets of the source", func(tx forgecroft.Tx) error {
+			source.SecretVersion, source.Reference, source.Revision = 2, forgecroft.Reference(f.id()), 2
+			return tx.UpdateCredentialConfig(ctx, source)
+		}, false},
+		{"another attachment", func(tx forgecroft.Tx) error {
+			w.CredentialConfigIDs, w.Revision = []string{role.ID, idle.ID}, 2
+			return tx.UpdateWorkspace(ctx, w)
+		}, false},
+		{"the workspace is gone", func(tx forgecroft.Tx) error { return tx.DeleteWorkspace(ctx, org, w.ID) }, false},
+	}
+	for _, tt := range tests {
+		plan := must(f.store.DeliveryPlan(ctx, org, w.ID))(t)
+		f.update(func(tx forgecroft.Tx) error { // In the same transaction, and in a later one.
+			if err := tt.change(tx); err != nil {
+				return err
+			}
+			if got, err := tx.PlanCurrent(ctx, plan); err != nil || got != tt.want {
+				t.Errorf("%s, within: %v, %v; want %v", tt.name, got, err, tt.want)
+			}
+			return nil
+		})
+		f.update(func(tx forgecroft.Tx) error {
+			if got, err := tx.PlanCurrent(ctx, plan); err != nil || got != tt.want {
+				t.Errorf("%s: %v, %v; want %v", tt.name, got, err, tt.want)
+			}
+			return nil
+		})
+	}
 }
 
 func testAuthentication(t *testing.T, f *fixture) {

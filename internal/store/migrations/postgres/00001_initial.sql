@@ -186,6 +186,13 @@ CREATE TABLE idempotency_records (
 );
 CREATE INDEX idempotency_records_by_age ON idempotency_records (created_at);
 
+-- How many transactions have changed what replicas remember.
+CREATE TABLE changes (
+    singleton BIGINT NOT NULL PRIMARY KEY CHECK (singleton = 1),
+    counter   BIGINT NOT NULL
+);
+INSERT INTO changes (singleton, counter) VALUES (1, 0);
+
 -- The second wall between tenants: whatever a statement says, it reaches the rows of the organization that the connection is set to, or with '*'
 -- those of all. A connection that is set to nothing sees nothing. Intents are the vault's, not a tenant's: they are found by references that nobody can guess.
 
