@@ -149,14 +149,17 @@ func typeOptions(types forgecroft.Registry, chosen string) []Option {
 
 func stateOptions(chosen string) []Option {
 	return []Option{
-		{Label: "Any state"}, {forgecroft.VerifiedValid, "Valid", chosen == forgecroft.VerifiedValid},
-		{forgecroft.VerifiedInvalid, "Invalid", chosen == forgecroft.VerifiedInvalid}, {forgecroft.Unverified, "Not verified", chosen == forgecroft.Unverified},
+		{Label: "Any state"},
+		{forgecroft.VerifiedValid, "Valid", chosen == forgecroft.VerifiedValid},
+		{forgecroft.VerifiedInvalid, "Invalid", chosen == forgecroft.VerifiedInvalid},
+		{forgecroft.Unverified, "Not verified", chosen == forgecroft.Unverified},
 	}
 }
 
 func scopeOptions(chosen string) []Option {
 	return []Option{
-		{Label: "Any scope"}, {forgecroft.ScopeOrganization, "Organization", chosen == forgecroft.ScopeOrganization},
+		{Label: "Any scope"},
+		{forgecroft.ScopeOrganization, "Organization", chosen == forgecroft.ScopeOrganization},
 		{forgecroft.ScopeProject, "Project", chosen == forgecroft.ScopeProject},
 	}
 }

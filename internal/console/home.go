@@ -112,18 +112,28 @@ func credentialConcerns(now time.Time, types forgecroft.Registry, configs []forg
 		Concern
 		is func(c forgecroft.CredentialConfig) bool
 	}{
-		{Concern{Tone: "bad", Title: "Refused by the provider", Advice: "Runs that get these fail. Open one to see the provider's reason and the remedy."},
-			func(c forgecroft.CredentialConfig) bool { return c.VerificationState() == forgecroft.VerifiedInvalid }},
-		{Concern{Tone: "warn", Title: "No secrets stored", Advice: "They deliver nothing until their secrets are stored."},
-			func(c forgecroft.CredentialConfig) bool { return c.SecretVersion == 0 }},
-		{Concern{Tone: "warn", Title: "Never verified", Advice: "One click asks the provider whether they work."},
+		{
+			Concern{Tone: "bad", Title: "Refused by the provider", Advice: "Runs that get these fail. Open one to see the provider's reason and the remedy."},
+			func(c forgecroft.CredentialConfig) bool { return c.VerificationState() == forgecroft.VerifiedInvalid },
+		},
+		{
+			Concern{Tone: "warn", Title: "No secrets stored", Advice: "They deliver nothing until their secrets are stored."},
+			func(c forgecroft.CredentialConfig) bool { return c.SecretVersion == 0 },
+		},
+		{
+			Concern{Tone: "warn", Title: "Never verified", Advice: "One click asks the provider whether they work."},
 			func(c forgecroft.CredentialConfig) bool {
 				return c.SecretVersion > 0 && c.VerificationState() == forgecroft.Unverified && verifiable(types, c)
-			}},
-		{Concern{Tone: "plain", Title: "Unused for 90 days", Advice: "What nobody uses is best deleted here and revoked at the provider."},
-			func(c forgecroft.CredentialConfig) bool { return idle(now, c) >= stale }},
-		{Concern{Tone: "plain", Title: "Unused for 30 days", Advice: "Is the workspace still alive?"},
-			func(c forgecroft.CredentialConfig) bool { d := idle(now, c); return d >= quiet && d < stale }},
+			},
+		},
+		{
+			Concern{Tone: "plain", Title: "Unused for 90 days", Advice: "What nobody uses is best deleted here and revoked at the provider."},
+			func(c forgecroft.CredentialConfig) bool { return idle(now, c) >= stale },
+		},
+		{
+			Concern{Tone: "plain", Title: "Unused for 30 days", Advice: "Is the workspace still alive?"},
+			func(c forgecroft.CredentialConfig) bool { d := idle(now, c); return d >= quiet && d < stale },
+		},
 	}
 	var found []Concern
 	for _, concern := range concerns {
