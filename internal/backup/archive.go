@@ -181,7 +181,7 @@ func (a *Archive) checkMembers(names []string) error {
 func (a *Archive) member(name string, columns []store.Column) (Member, error) {
 	i := slices.IndexFunc(a.Manifest.Members, func(m Member) bool { return m.Name == name })
 	if i < 0 || !slices.Equal(a.Manifest.Members[i].Columns, columns) {
-		return Member{}, fmt.Errorf("the backup has no %s as this version knows it: it was taken by Forgecroft %s", name, a.Manifest.Product)
+		return Member{}, fmt.Errorf("the backup has no %s as this version knows it: restore it with the version that took it, Forgecroft %s, then upgrade", name, a.Manifest.Product)
 	}
 	return a.Manifest.Members[i], nil
 }

@@ -87,11 +87,10 @@ func parseManifest(text []byte) (Manifest, error) {
 	return m, nil
 }
 
-// checkSchema refuses tables that are not those of this version.
+// checkSchema refuses tables of a newer version. Whether this version knows all columns of an older one shows when they are read.
 func (m Manifest) checkSchema() error {
-	if m.Schema != store.Schema() {
-		return fmt.Errorf("it was taken by Forgecroft %s with schema %d, and this version has schema %d: restore it with that version, then upgrade",
-			m.Product, m.Schema, store.Schema())
+	if m.Schema > store.Schema() {
+		return fmt.Errorf("it was taken by Forgecroft %s with schema %d, and this version knows schemas up to %d: restore it with that version", m.Product, m.Schema, store.Schema())
 	}
 	return nil
 }

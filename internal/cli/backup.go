@@ -13,6 +13,7 @@ import (
 
 	"github.com/forgecroft/forgecroft/internal/backup"
 	"github.com/forgecroft/forgecroft/internal/server"
+	"github.com/forgecroft/forgecroft/sdk"
 )
 
 // backupCommand takes backups.
@@ -112,16 +113,21 @@ func (a *app) showManifest(m backup.Manifest) error {
 // restoreCommand restores backups.
 func (a *app) restoreCommand() *cobra.Command {
 	var o server.RestoreOptions
+	var trail string
 	c := &cobra.Command{
 		Use: "restore FILE", Short: "Restore a backup into an empty data directory", Args: cobra.ExactArgs(1),
 		Long: "Restore a backup into an empty data directory, or into an empty database or vault where the settings name such. Everything is checked before anything is\n" +
 			"touched: every byte of the file, the key, every secret, every audit trail. A restore that was cut off is repeated by the same command; until then no\n" +
 			"server starts on its remains.\n\n" +
-			"API keys and credentials are as they were when the backup was taken: revoke again what was revoked since.",
+			"API keys and credentials are as they were when the backup was taken: revoke again what was revoked since. --trail names it, if a newer audit trail was kept.",
 		Example: "  forgecroft restore --check --key-file /etc/forgecroft/vault.key forgecroft.tar\n" +
 			"  forgecroft restore --data-dir /var/lib/forgecroft --key-file /etc/forgecroft/vault.key forgecroft.tar",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			config, err := a.serverConfig(cmd)
+			if err != nil {
+				return err
+			}
+			later, err := readLater(args[0], trail)
 			if err != nil {
 				return err
 			}
@@ -133,11 +139,12 @@ func (a *app) restoreCommand() *cobra.Command {
 				a.showLost(err)
 				return err
 			}
-			return a.showRestored(result, o.CheckOnly)
+			return a.showRestored(restored{result, later}, o.CheckOnly)
 		},
 	}
 	serverFlags(c)
 	c.Flags().BoolVar(&o.CheckOnly, "check", false, "check the backup as a restore would, and touch nothing")
+	c.Flags().StringVar(&trail, "trail", "", "a newer audit trail (the output of audit list --limit 0 --json): list what the backup takes back")
 	c.Flags().BoolVar(&o.Force, "force", false, "go on although secrets are lost, or the key is: everything else is restored, and what is lost is listed")
 	return c
 }
@@ -152,8 +159,14 @@ func (a *app) showLost(err error) {
 	}
 }
 
+// restored is what a restore did, and what it takes back.
+type restored struct {
+	server.Restored
+	Since []sdk.AuditEvent `json:"since"`
+}
+
 // showRestored tells what was restored.
-func (a *app) showRestored(r server.Restored, checkOnly bool) error {
+func (a *app) showRestored(r restored, checkOnly bool) error {
 	if a.json {
 		return a.printJSON(r)
 	}
@@ -163,6 +176,7 @@ func (a *app) showRestored(r server.Restored, checkOnly bool) error {
 	for _, s := range r.Lost {
 		fmt.Fprintf(a.Out, "LOST  credential config %s, version %d: store its secrets again\n", safe(s.CredentialConfigID), s.Version)
 	}
+	a.showSince(r.Since)
 	text := "restored"
 	if checkOnly {
 		text = "good: a restore would succeed"
