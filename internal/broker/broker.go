@@ -27,7 +27,7 @@ const (
 	destroyGrace   = time.Minute      // a replaced version outlives the deliveries that began with it
 	verifyDeadline = 10 * time.Second // a whole verification
 	deliverTimeout = 20 * time.Second // a whole delivery, provider calls included
-	storeAttempts  = 3                // how often storing secrets starts over when another one was faster
+	storeAttempts  = 8                // how often storing secrets starts over when another one was faster
 )
 
 // Config is what a broker works with. All members but KeyRing, ServerPrincipal, Backup, Now, NewID and Random are required.

@@ -1,0 +1,177 @@
+// Package replicas_test runs three servers on one PostgreSQL and one OpenBao behind a proxy, disturbs them all, and holds what clients saw against
+// what a single, undisturbed server would have done.
+package replicas_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/forgecroft/forgecroft/internal/fake/bao"
+	"github.com/forgecroft/forgecroft/internal/pgtest"
+	"github.com/forgecroft/forgecroft/internal/servertest/process"
+	"github.com/forgecroft/forgecroft/sdk"
+)
+
+const rootToken = "s.EXAMPLEroot"
+
+// binary is the program under test; see [TestMain].
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+// runTests builds the program once.
+func runTests(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "forgecroft-replicas-*")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if binary, err = process.Build(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// house is an installation of several replicas.
+type house struct {
+	dir      string
+	database *pgtest.Server
+	url      string // of the database
+	vault    *bao.Server
+	address  string // of the vault
+	proxy    *httptest.Server
+	owner    *sdk.Client // through the proxy
+	ownerKey string
+	ctx      context.Context // of the test
+	turn     atomic.Int64
+
+	mu       sync.Mutex
+	replicas []*process.Server // nil: being started
+}
+
+// newHouse starts n replicas.
+func newHouse(t *testing.T, n int) *house {
+	t.Helper()
+	h := &house{ctx: t.Context(), dir: t.TempDir(), database: pgtest.MustStart(t, ""), vault: bao.New(nil, rootToken), replicas: make([]*process.Server, n)}
+	t.Cleanup(h.database.Stop)
+	h.url = h.database.MustCreate(t)
+	listener := httptest.NewServer(h.vault)
+	t.Cleanup(listener.Close)
+	h.address = listener.URL
+	if err := os.WriteFile(h.path("token"), []byte(rootToken), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.killAll)
+	for i := range n {
+		if err := h.start(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.proxy = httptest.NewServer(&httputil.ReverseProxy{Rewrite: h.choose, ErrorHandler: noAnswer, ErrorLog: nil})
+	t.Cleanup(h.proxy.Close)
+	key, err := os.ReadFile(h.path("owner.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.ownerKey = strings.TrimSpace(string(key))
+	if h.owner, err = sdk.New(h.proxy.URL, h.ownerKey); err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func (h *house) path(name string) string { return filepath.Join(h.dir, name) }
+
+// command is the program with the settings that all replicas share.
+func (h *house) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(binary, append(args, "--key-file", h.path("vault.key"), "--vault", "openbao", "--vault-addr", h.address, "--vault-token-file", h.path("token"))...)
+	cmd.Env = []string{"HOME=" + h.dir, "PATH=" + os.Getenv("PATH"), "FORGECROFT_DATABASE_URL=" + h.url}
+	return cmd
+}
+
+// start starts a replica.
+func (h *house) start(i int) error {
+	s, err := process.Start(h.command("server", "--listen", "127.0.0.1:0", "--owner-key-file", h.path("owner.key"), "--log-level", "error"))
+	if err != nil {
+		return err
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.replicas[i] = s
+	return nil
+}
+
+// replica is one that runs; nil while it is being started.
+func (h *house) replica(i int) *process.Server {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.replicas[i]
+}
+
+// restart kills a replica and starts it again, which may take several attempts while the rest is disturbed too.
+func (h *house) restart(i int) error {
+	s := h.replica(i)
+	h.mu.Lock()
+	h.replicas[i] = nil
+	h.mu.Unlock()
+	if s != nil {
+		s.Kill()
+	}
+	var err error
+	for range 20 {
+		if err = h.start(i); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+func (h *house) killAll() {
+	for i := range h.replicas {
+		if s := h.replica(i); s != nil {
+			s.Signal(syscall.SIGCONT)
+			s.Kill()
+		}
+	}
+}
+
+// choose sends requests to the replicas in turn.
+func (h *house) choose(r *httputil.ProxyRequest) {
+	for range h.replicas {
+		if s := h.replica(int(h.turn.Add(1)) % len(h.replicas)); s != nil {
+			target, err := url.Parse(s.URL)
+			if err == nil {
+				r.SetURL(target)
+				return
+			}
+		}
+	}
+	r.Out.URL.Host = "" // Nobody is there: no answer.
+}
+
+// noAnswer is what a client gets when a replica goes away under its request: whether it was done nobody knows.
+func noAnswer(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }
+
+// undecided reports whether a failure leaves open what has happened.
+func undecided(err error) bool {
+	var problem *sdk.Error
+	if !errors.As(err, &problem) {
+		return true // no whole answer
+	}
+	return problem.Status >= 500
+}

@@ -1,0 +1,112 @@
+package replicas_test
+
+import (
+	"math/rand/v2"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/forgecroft/forgecroft/internal/fake/bao"
+	"github.com/forgecroft/forgecroft/sdk"
+)
+
+// TestDisturbances kills and freezes replicas, the database and the vault under load, one after the other and together, and then checks every
+// invariant: what clients saw is what one server would have answered, every release is in one unbroken audit trail, and nothing dangles.
+func TestDisturbances(t *testing.T) {
+	h := newHouse(t, 3)
+	targets := mustMakeTargets(t, h, 4)
+	c := start(t, h, targets, 6)
+	const some = 40 // calls
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	random := rand.New(rand.NewPCG(seed, 1))
+	await(t, "at rest", &c.done, some)
+	rounds := 1
+	if os.Getenv("FORGECROFT_CRASH") == "long" {
+		rounds = 50
+	}
+	for range rounds {
+		for _, d := range []struct {
+			name string
+			work func()
+		}{
+			{"a replica is killed", func() {
+				i := random.IntN(len(h.replicas))
+				h.replica(i).Signal(syscall.SIGKILL)
+				await(t, "without a replica", &c.done, some)
+				must(t, h.restart(i))
+			}},
+			{"a replica is frozen", func() {
+				i := random.IntN(len(h.replicas))
+				h.replica(i).Signal(syscall.SIGSTOP)
+				must(t, h.frozen(i))
+			}},
+			{"the database is killed", func() {
+				h.database.Kill()
+				await(t, "without a database", &c.failed, 3)
+				must(t, h.database.Start())
+			}},
+			{"the database is frozen", func() {
+				h.database.Signal(syscall.SIGSTOP)
+				await(t, "with a frozen database", &c.failed, 1)
+				h.database.Signal(syscall.SIGCONT)
+			}},
+			{"the vault is sealed", func() {
+				h.vault.SetState(bao.Sealed)
+				await(t, "with a sealed vault", &c.failed, 3)
+				h.vault.SetState(bao.Active)
+			}},
+		} {
+			d.work()
+			await(t, "after: "+d.name, &c.done, some)
+		}
+	}
+	c.mustEnd(t)
+	h.mustBeSound(t, c)
+}
+
+// frozen lets the others serve for longer than a stuck transaction is waited for, and thaws the replica.
+func (h *house) frozen(i int) error {
+	other := h.replica((i + 1) % len(h.replicas))
+	client, err := sdk.New(other.URL, h.ownerKey)
+	if err != nil {
+		return err
+	}
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		if _, err = client.CreateAuditCheckpoint(h.ctx); err == nil || time.Now().After(deadline) {
+			break
+		}
+	}
+	h.replica(i).Signal(syscall.SIGCONT)
+	return err
+}
+
+// mustBeSound checks the audit trail and both stores.
+func (h *house) mustBeSound(t *testing.T, c *clients) {
+	t.Helper()
+	recorded := map[string]bool{}
+	for cursor := ""; ; {
+		page, err := h.owner.AuditEvents(t.Context(), sdk.ListOptions{Limit: 200, Cursor: cursor, Query: map[string][]string{"action": {"environment.deliver"}}})
+		must(t, err)
+		for _, e := range page.Items {
+			id, _ := e.Details["delivery_id"].(string)
+			recorded[id] = true
+		}
+		if page.NextCursor == nil {
+			break
+		}
+		cursor = *page.NextCursor
+	}
+	for id := range c.deliveries {
+		if !recorded[id] {
+			t.Errorf("the delivery %s was released and is not in the audit trail", id)
+		}
+	}
+	h.killAll()
+	out, err := h.command("server", "fsck").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "clean") {
+		t.Errorf("fsck: %v\n%s", err, out)
+	}
+}
