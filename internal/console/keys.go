@@ -26,11 +26,11 @@ func (KeysView) template() string { return "keys" }
 
 // KeyRow is one API key in a list.
 type KeyRow struct {
-	Name, Hint, Role, Scope       string
-	State                         Badge
-	CreatedAt, LastUse, ExpiresAt time.Time
-	Revoke                        string // empty: not possible
-	Own                           bool
+	Name, Hint, Role, Scope string
+	State                   Badge
+	CreatedAt, ExpiresAt    time.Time
+	Revoke                  string // empty: not possible
+	Own                     bool
 }
 
 // KeyMadeView shows a new API key, this once.
@@ -58,7 +58,7 @@ func (c *Console) keys(v *visit) (answer, error) {
 // keyRow sums a key up.
 func keyRow(v *visit, projects map[string]string, k forgecroft.APIKey) KeyRow {
 	row := KeyRow{
-		Name: k.Name, Hint: k.Hint, Role: string(k.Role), Scope: scopeName(projects, k.Scope.ProjectID), CreatedAt: k.CreatedAt, LastUse: k.LastUsedAt,
+		Name: k.Name, Hint: k.Hint, Role: string(k.Role), Scope: scopeName(projects, k.Scope.ProjectID), CreatedAt: k.CreatedAt,
 		ExpiresAt: k.ExpiresAt, Own: k.ID == v.who.KeyID,
 	}
 	if k.Scope.WorkspaceID != "" {

@@ -25,12 +25,17 @@ type SecretsView struct {
 	Name, Type, TypeTitle, Description, DocsURL string
 	Version                                     int64 // the one that it replaces; 0: none
 	Fields                                      []Field
-	Pairs                                       []int // rows of names and values; empty: the type has fields of its own
+	Pairs                                       []Pair // rows of names and values; empty: the type has fields of its own
 	Back                                        string
-	Multipart                                   bool
 }
 
 func (SecretsView) template() string { return "secrets" }
+
+// Pair is one row of a variable. Its value is never there.
+type Pair struct {
+	Row  int
+	Name string
+}
 
 // secretsForm shows the form of a type.
 func (c *Console) secretsForm(v *visit) (answer, error) {
@@ -63,12 +68,10 @@ func (c *Console) typed(v *visit) (forgecroft.CredentialConfig, forgecroft.Crede
 func (c *Console) secretsPage(v *visit, config forgecroft.CredentialConfig, t forgecroft.CredentialType) (Page, error) {
 	view := SecretsView{
 		Name: config.Name, Type: t.Name, TypeTitle: t.Title, Description: t.Description, DocsURL: t.DocsURL, Version: config.SecretVersion,
-		Back: Root + "credentials/" + config.ID, Multipart: true,
+		Back: Root + "credentials/" + config.ID,
 	}
 	if t.AnyNames {
-		for i := range pairRows {
-			view.Pairs = append(view.Pairs, i)
-		}
+		view.Pairs = pairs(v, config)
 		return v.page("Store secrets", "credentials", view), nil
 	}
 	for _, field := range t.Fields {
@@ -79,6 +82,27 @@ func (c *Console) secretsPage(v *visit, config forgecroft.CredentialConfig, t fo
 		view.Fields = append(view.Fields, f)
 	}
 	return v.page("Store secrets", "credentials", view), nil
+}
+
+// pairs are the rows of the form: the names that were just typed, or those that are stored, and some more.
+func pairs(v *visit, config forgecroft.CredentialConfig) []Pair {
+	names := config.Fields
+	if v.problem != nil {
+		names = nil
+		for i := range maxPairs {
+			if name := v.line(fmt.Sprintf("name%d", i)); name != "" {
+				names = append(names, name)
+			}
+		}
+	}
+	rows := make([]Pair, max(pairRows, len(names)))
+	for i := range rows {
+		rows[i].Row = i
+		if i < len(names) {
+			rows[i].Name = names[i]
+		}
+	}
+	return rows
 }
 
 // secretField turns the declaration of a field into an input. Fields that are not secret show what is stored.

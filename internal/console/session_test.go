@@ -11,12 +11,6 @@ import (
 	"github.com/forgecroft/forgecroft/sdk"
 )
 
-// noRedirects makes a browser show redirects instead of following them.
-func (b *browser) noRedirects() *browser {
-	b.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return b
-}
-
 // cookie returns a cookie that an answer sets.
 func (p page) cookie(name string) *http.Cookie {
 	for _, c := range (&http.Response{Header: p.Header}).Cookies() {

@@ -196,15 +196,34 @@ func (c *Console) confirmDeleteWorkspace(v *visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return show(deleteWorkspacePage(v, w))
+	p, err := c.deleteWorkspacePage(v, w)
+	return answer{page: p}, err
 }
 
-func deleteWorkspacePage(v *visit, w forgecroft.Workspace) Page {
+func (c *Console) deleteWorkspacePage(v *visit, w forgecroft.Workspace) (Page, error) {
+	keys, err := c.keysOf(v, w.ID)
 	return v.page("Delete "+w.Name, "workspaces", Danger{
-		Act: "Delete workspace", Name: w.Name, Cancel: Root + "workspaces/" + w.ID, Confirm: !v.who.Session.Fresh(v.now), Revision: w.Revision,
+		Act: "Delete workspace", Name: w.Name, Breaks: keys, Cancel: Root + "workspaces/" + w.ID, Confirm: !v.who.Session.Fresh(v.now), Revision: w.Revision,
 		Warning: "Runs of this workspace get no credentials any more, and API keys that are scoped to it reach nothing. " +
 			"The credentials themselves stay: " + count(len(w.CredentialConfigIDs), "attached one") + ". Terraform's state is not touched.",
+	}), err
+}
+
+// keysOf lists the live API keys that reach this workspace alone, where the viewer may know them.
+func (c *Console) keysOf(v *visit, workspaceID string) ([]Link, error) {
+	if !v.may(forgecroft.PermKeys) {
+		return nil, nil
+	}
+	keys, _, err := collect(1000, func(page broker.PageRequest) (broker.Listing[forgecroft.APIKey], error) {
+		return c.broker.ListAPIKeys(v.Context(), v.call(), forgecroft.APIKeyFilter{}, page)
 	})
+	var links []Link
+	for _, k := range keys {
+		if k.Scope.WorkspaceID == workspaceID && k.Live(v.now) {
+			links = append(links, linkTo(forgecroft.Related{Type: "api_key", ID: k.ID, Name: k.Name}))
+		}
+	}
+	return links, err
 }
 
 // deleteWorkspace deletes a workspace.
@@ -217,7 +236,7 @@ func (c *Console) deleteWorkspace(v *visit) (answer, error) {
 		err = c.broker.DeleteWorkspace(v.Context(), v.changes(), w.ID)
 	}
 	if err != nil {
-		return v.again(err, func() (Page, error) { return deleteWorkspacePage(v, w), nil })
+		return v.again(err, func() (Page, error) { return c.deleteWorkspacePage(v, w) })
 	}
 	return to(Root+"workspaces", "deleted")
 }

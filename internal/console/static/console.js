@@ -29,7 +29,7 @@ document.addEventListener("click", async (event) => {
         const value = element.getAttribute(attribute);
         if (value) element.setAttribute(attribute, value.replace(/\d+/, number));
       }
-      if ("value" in element) element.value = "";
+      if (element.matches("input, textarea")) element.value = "";
     });
     rows.append(row);
     row.querySelector("input").focus();

@@ -1,0 +1,200 @@
+package console_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/forgecroft/forgecroft/internal/broker"
+	"github.com/forgecroft/forgecroft/internal/console"
+	"github.com/forgecroft/forgecroft/internal/credtype"
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/store"
+	"github.com/forgecroft/forgecroft/internal/vault/embedded"
+)
+
+// bench is a console over real stores, with a clock that tests move and stores that tests take away.
+type bench struct {
+	browser
+	key string
+
+	mu         sync.Mutex
+	now        time.Time
+	storeFails error
+	vaultFails error
+}
+
+// Now is the time of the bench.
+func (b *bench) Now() time.Time {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.now
+}
+
+func (b *bench) advance(d time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now = b.now.Add(d)
+}
+
+// fail takes the stores away, or gives them back.
+func (b *bench) fail(ofStore, ofVault error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.storeFails, b.vaultFails = ofStore, ofVault
+}
+
+func (b *bench) failures() (ofStore, ofVault error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.storeFails, b.vaultFails
+}
+
+// lostStore is a store that can be taken away.
+type lostStore struct {
+	forgecroft.Store
+	b *bench
+}
+
+func (s lostStore) Session(ctx context.Context, hash []byte) (forgecroft.Session, error) {
+	if err, _ := s.b.failures(); err != nil {
+		return forgecroft.Session{}, err
+	}
+	return s.Store.Session(ctx, hash)
+}
+
+// lostVault is a vault that can be taken away.
+type lostVault struct {
+	forgecroft.Vault
+	b *bench
+}
+
+func (v lostVault) Check(ctx context.Context) error {
+	if _, err := v.b.failures(); err != nil {
+		return err
+	}
+	return v.Vault.Check(ctx)
+}
+
+func (v lostVault) Put(ctx context.Context, ref forgecroft.Reference, binding forgecroft.Binding, value forgecroft.Secret) error {
+	if _, err := v.b.failures(); err != nil {
+		return err
+	}
+	return v.Vault.Put(ctx, ref, binding, value)
+}
+
+// mustBench starts one, and signs in.
+func mustBench(t *testing.T) *bench {
+	t.Helper()
+	ctx, dir := t.Context(), filepath.Join(t.TempDir(), "data")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b := &bench{now: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)}
+	vault := must(embedded.Open(ctx, embedded.Options{Path: filepath.Join(dir, "vault.db"), Keys: embedded.FileKeys(filepath.Join(dir, "vault.key"))}))(t)
+	metadata := must(store.OpenSQLite(ctx, store.Options{Path: filepath.Join(dir, "metadata.db")}))(t)
+	t.Cleanup(func() { _, _ = metadata.Close(), vault.Close() })
+	logger := slog.New(slog.DiscardHandler)
+	config := broker.Config{Store: lostStore{metadata, b}, Vault: lostVault{vault, b}, KeyRing: vault, Types: credtype.Registry(credtype.Config{}), Logger: logger, Now: b.Now}
+	door := must(broker.Open(ctx, config, func(k broker.OwnerKey) error { b.key = k.Raw.Reveal(); return nil }))(t)
+	web := must(console.New(console.Config{Broker: door, Logger: logger, Version: "test", Now: b.Now}))(t)
+	server := httptest.NewServer(web.Before(http.NotFoundHandler()))
+	t.Cleanup(server.Close)
+	jar := must(cookiejar.New(nil))(t)
+	b.browser = browser{t, server.URL, &http.Client{Jar: jar}}
+	if p := b.post("/console/sign-in", url.Values{"api_key": {b.key}}); p.Status != http.StatusOK {
+		t.Fatalf("signing in: status %d\n%s", p.Status, p.Body)
+	}
+	return b
+}
+
+func TestIdleSessionsEnd(t *testing.T) {
+	b := mustBench(t)
+	b.advance(29 * time.Minute)
+	if p := b.get("/console/"); p.Status != http.StatusOK {
+		t.Fatalf("after 29 minutes: got status %d, want 200", p.Status)
+	}
+	b.advance(30 * time.Minute)
+	if p := b.get("/console/credentials"); p.Status != http.StatusUnauthorized || !strings.Contains(p.Body, `name="next" value="/console/credentials"`) {
+		t.Errorf("after 30 minutes without use: got status %d, want 401 and a way back\n%s", p.Status, p.Body)
+	}
+}
+
+func TestBusySessionsEnd(t *testing.T) {
+	b := mustBench(t)
+	for range 35 {
+		b.advance(20 * time.Minute)
+		if p := b.get("/console/projects"); p.Status != http.StatusOK {
+			t.Fatalf("a busy session ended at %s", b.Now())
+		}
+	}
+	b.advance(20 * time.Minute)
+	if p := b.get("/console/projects"); p.Status != http.StatusUnauthorized {
+		t.Errorf("after twelve hours: got status %d, want 401", p.Status)
+	}
+}
+
+// TestDangerWantsTheKeyAgain lets five minutes pass before a deletion (UI-8).
+func TestDangerWantsTheKeyAgain(t *testing.T) {
+	b := mustBench(t)
+	project := b.fill("/console/projects/new", "name", "platform").Path
+	b.advance(5 * time.Minute)
+	if p := b.get(project + "/delete"); !strings.Contains(p.Body, `name="api_key"`) {
+		t.Errorf("the key is not asked for:\n%s", p.Body)
+	}
+	for name, key := range map[string]string{"no key": "", "another key": "fc_live_EXAMPLE"} {
+		if p := b.fill(project+"/delete", "confirm", "platform", "api_key", key); p.Status != http.StatusUnprocessableEntity {
+			t.Errorf("%s: got status %d, want 422", name, p.Status)
+		}
+	}
+	if p := b.fill("/console/keys/new", "name", "mine", "role", "owner", "scope", "", "days", "30"); p.Status != http.StatusUnprocessableEntity {
+		t.Errorf("giving rights away without the key: got status %d, want 422", p.Status)
+	}
+	if p := b.fill("/console/system/rotate", "confirm", "rotate"); p.Status != http.StatusUnprocessableEntity {
+		t.Errorf("rotating without the key: got status %d, want 422", p.Status)
+	}
+	p := b.fill(project+"/delete", "confirm", "platform", "api_key", b.key)
+	if p.Path != "/console/projects" || strings.Contains(p.Body, b.key) {
+		t.Errorf("with the key: status %d at %s\n%s", p.Status, p.Path, p.Body)
+	}
+	if p := b.get("/console/system/rotate"); strings.Contains(p.Body, `name="api_key"`) {
+		t.Error("the key is asked for right after it was given")
+	}
+}
+
+// TestDegraded takes the vault away, then the database: pages say so, and nothing of the failure (UI-11).
+func TestDegraded(t *testing.T) {
+	b := mustBench(t)
+	credential := strings.TrimSuffix(b.fill("/console/credentials/new?type=generic_env", "name", "database").Path, "/secrets")
+	broken := &forgecroft.Error{Kind: forgecroft.KindUnavailable, Code: "vault_sealed", Message: "The vault is sealed.", Cause: os.ErrDeadlineExceeded}
+	b.fail(nil, broken)
+	for _, path := range []string{"/console/", "/console/system", credential} {
+		if p := b.get(path); p.Status != http.StatusOK || (path != credential && !strings.Contains(p.Body, "not reachable")) {
+			t.Errorf("%s without the vault: status %d\n%s", path, p.Status, p.Body)
+		}
+	}
+	p := b.upload(credential+"/secrets", "name0", "NAME", "value0", "EXAMPLE")
+	if p.Status != http.StatusServiceUnavailable || !strings.Contains(p.Body, "cannot be reached") || strings.Contains(p.Body, "EXAMPLE") {
+		t.Errorf("storing without the vault: status %d\n%s", p.Status, p.Body)
+	}
+	for name, err := range map[string]error{"unavailable": forgecroft.KindUnavailable, "internal": os.ErrPermission, "integrity": forgecroft.KindIntegrity} {
+		b.fail(err, nil)
+		p := b.get("/console/")
+		if p.Status < http.StatusInternalServerError || strings.Contains(p.Body, err.Error()+"<") || strings.Contains(p.Body, "goroutine") || p.Header.Get("Content-Security-Policy") == "" {
+			t.Errorf("%s: status %d\n%s", name, p.Status, p.Body)
+		}
+	}
+	b.fail(nil, nil)
+	if p := b.get("/console/"); p.Status != http.StatusOK {
+		t.Errorf("when all is back: got status %d, want 200", p.Status)
+	}
+}
