@@ -207,7 +207,7 @@ func (a *Archive) lines(ctx context.Context, name string, columns []store.Column
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", name, err)
 	}
-	rows := int64(0)
+	rows, found := int64(0), digest{}
 	lines := bufio.NewReaderSize(io.LimitReader(plain, m.RawSize+1), 64<<10) // No more than it says: it may be a bomb.
 	for {
 		line, err := lines.ReadBytes('\n')
@@ -224,11 +224,12 @@ func (a *Archive) lines(ctx context.Context, name string, columns []store.Column
 			return fmt.Errorf("reading %s: %w", name, err)
 		}
 		rows++
+		found.add(line)
 	}
 	if _, err := io.Copy(io.Discard, compressed); err != nil {
 		return fmt.Errorf("reading %s: %w", name, err)
 	}
-	if rows != m.Rows || !bytes.Equal(sum.Sum(nil), m.SHA256) {
+	if rows != m.Rows || !bytes.Equal(sum.Sum(nil), m.SHA256) || !bytes.Equal(found.bytes(), m.Digest) {
 		return fmt.Errorf("reading %s: %w", name, errDamaged)
 	}
 	return nil

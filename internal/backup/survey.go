@@ -33,19 +33,18 @@ func newSurvey() *survey { return &survey{heads: map[string]forgecroft.AuditHead
 
 // note takes one row in.
 func (s *survey) note(t store.Table, values []any) {
-	text := func(column string) string { v, _ := values[t.Index(column)].(string); return v }
-	number := func(column string) int64 { v, _ := values[t.Index(column)].(int64); return v }
+	r := record{t, values}
 	switch t.Name {
 	case "organizations":
-		s.organizations = append(s.organizations, text("id"))
+		s.organizations = append(s.organizations, r.text("id"))
 	case "instance":
-		s.instance = text("id")
-		s.add(text("keys_reference"), forgecroft.Binding{OrganizationID: s.instance, CredentialConfigID: instanceKeysID, Version: 1})
+		s.instance = r.text("id")
+		s.add(r.text("keys_reference"), forgecroft.Binding{OrganizationID: s.instance, CredentialConfigID: instanceKeysID, Version: 1})
 	case "credential_configs":
-		s.add(text("reference"), forgecroft.Binding{OrganizationID: text("organization_id"), CredentialConfigID: text("id"), Version: number("secret_version")})
+		s.add(r.text("reference"), forgecroft.Binding{OrganizationID: r.text("organization_id"), CredentialConfigID: r.text("id"), Version: r.number("secret_version")})
 	case "audit_events":
-		head := forgecroft.AuditHead{OrganizationID: text("organization_id"), Sequence: number("sequence")}
-		head.Hash = hashOf(values[t.Index("hash")])
+		head := forgecroft.AuditHead{OrganizationID: r.text("organization_id"), Sequence: r.number("sequence")}
+		head.Hash = r.hash("hash")
 		s.heads[head.OrganizationID] = head
 	}
 }
@@ -73,23 +72,14 @@ func (s *survey) trails() []Organization {
 	return trails
 }
 
-// hashOf reads 32 bytes; anything else is a hash that fits nothing.
-func hashOf(value any) (hash [32]byte) {
-	if b, _ := value.([]byte); len(b) == len(hash) {
-		copy(hash[:], b)
-	}
-	return hash
-}
-
 // checkTrails verifies every audit trail, against its checkpoints too.
 func checkTrails(ctx context.Context, from tables) error {
 	checkpoints := map[string][]forgecroft.AuditCheckpoint{} // organization → its checkpoints
 	t := tableOf("audit_checkpoints")
 	err := from.Rows(ctx, t, func(values []any) error {
-		c := forgecroft.AuditCheckpoint{
-			Sequence: values[t.Index("sequence")].(int64), Time: time.UnixMicro(values[t.Index("time")].(int64)).UTC(), Hash: hashOf(values[t.Index("hash")]),
-		}
-		organization := values[t.Index("organization_id")].(string)
+		r := record{t, values}
+		c := forgecroft.AuditCheckpoint{Sequence: r.number("sequence"), Time: r.time("time"), Hash: r.hash("hash")}
+		organization := r.text("organization_id")
 		checkpoints[organization] = append(checkpoints[organization], c)
 		return nil
 	})
@@ -123,14 +113,38 @@ func checkTrails(ctx context.Context, from tables) error {
 
 // eventOf reads an audit event.
 func eventOf(t store.Table, values []any) forgecroft.AuditEvent {
-	text := func(column string) string { v, _ := values[t.Index(column)].(string); return v }
-	number := func(column string) int64 { v, _ := values[t.Index(column)].(int64); return v }
+	r := record{t, values}
 	return forgecroft.AuditEvent{
-		ID: text("id"), OrganizationID: text("organization_id"), Sequence: number("sequence"), Time: time.UnixMicro(number("time")).UTC(),
-		ActorKeyID: text("actor_key_id"), ActorName: text("actor_name"), Action: text("action"), ObjectType: text("object_type"), ObjectID: text("object_id"),
-		Outcome: text("outcome"), RequestID: text("request_id"), RemoteAddr: text("remote_addr"), Details: json.RawMessage(text("details")),
-		Previous: hashOf(values[t.Index("previous")]), Hash: hashOf(values[t.Index("hash")]),
+		ID: r.text("id"), OrganizationID: r.text("organization_id"), Sequence: r.number("sequence"), Time: r.time("time"),
+		ActorKeyID: r.text("actor_key_id"), ActorName: r.text("actor_name"), Action: r.text("action"), ObjectType: r.text("object_type"), ObjectID: r.text("object_id"),
+		Outcome: r.text("outcome"), RequestID: r.text("request_id"), RemoteAddr: r.text("remote_addr"), Details: json.RawMessage(r.text("details")),
+		Previous: r.hash("previous"), Hash: r.hash("hash"),
 	}
+}
+
+// record reads the columns of a row by name. What is NULL, or of another kind, is zero: the comparison with the manifest, or the chain, finds out.
+type record struct {
+	table  store.Table
+	values []any
+}
+
+func (r record) text(column string) string {
+	v, _ := r.values[r.table.Index(column)].(string)
+	return v
+}
+
+func (r record) number(column string) int64 {
+	v, _ := r.values[r.table.Index(column)].(int64)
+	return v
+}
+
+func (r record) time(column string) time.Time { return time.UnixMicro(r.number(column)).UTC() }
+
+func (r record) hash(column string) (hash [32]byte) {
+	if b, _ := r.values[r.table.Index(column)].([]byte); len(b) == len(hash) {
+		copy(hash[:], b)
+	}
+	return hash
 }
 
 // tableOf finds a table.

@@ -1,0 +1,140 @@
+package backup_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/forgecroft/forgecroft/internal/backup"
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+)
+
+func TestRoundTrip(t *testing.T) {
+	from := furnished(t, 50)
+	archive, err := backup.Open(from.mustBackUp(t))
+	check(t, err)
+	defer archive.Close()
+	var steps []string
+	checked, err := archive.Check(t.Context(), from.ring(t), false, func(what string, done, total int64) { steps = append(steps, what) })
+	check(t, err)
+	to := open(t, from.keys)
+	check(t, checked.RestoreSecrets(t.Context(), to.vault, nil))
+	check(t, checked.RestoreSecrets(t.Context(), to.vault, nil)) // As after a restore that was cut off.
+	check(t, checked.RestoreTables(t.Context(), to.store, nil))
+	if loaded, err := checked.Loaded(t.Context(), to.store); err != nil || !loaded {
+		t.Errorf("what was restored is not found: %t, %v", loaded, err)
+	}
+	again, err := backup.Take(t.Context(), to.source())
+	check(t, err)
+	defer again.Close()
+	for i, m := range again.Manifest.Members {
+		if want := archive.Manifest.Members[i]; m.Rows != want.Rows || string(m.Digest) != string(want.Digest) {
+			t.Errorf("%s differs after a restore", m.Name)
+		}
+	}
+	check(t, to.vault.Destroy(t.Context(), first(t, to)))
+	if err := backup.CompareSecrets(t.Context(), to.store, from.vault, to.vault, nil); !errors.Is(err, forgecroft.KindNotFound) {
+		t.Errorf("comparing with a vault that lacks something: got %v", err)
+	}
+}
+
+// first is a live reference.
+func first(t *testing.T, w *world) forgecroft.Reference {
+	t.Helper()
+	live, err := w.store.SecretBindings(t.Context(), "", 1)
+	check(t, err)
+	return live[0].Reference
+}
+
+// TestLostBefore takes a backup of a system that has lost a secret: it says so, and restoring it is no surprise.
+func TestLostBefore(t *testing.T) {
+	w := furnished(t, 3)
+	check(t, w.vault.Destroy(t.Context(), first(t, w)))
+	archive, err := backup.Open(w.mustBackUp(t))
+	check(t, err)
+	defer archive.Close()
+	if len(archive.Manifest.Missing) != 1 {
+		t.Errorf("missing: %v", archive.Manifest.Missing)
+	}
+	checked, err := archive.Check(t.Context(), w.ring(t), false, nil)
+	check(t, err)
+	if len(checked.Lost) != 1 {
+		t.Errorf("lost: %v", checked.Lost)
+	}
+}
+
+// TestHold looks at the lease that keeps destructions away: one backup at a time, released at the end, and lost if it was not renewed in time.
+func TestHold(t *testing.T) {
+	w := furnished(t, 3)
+	now := time.Now().UTC()
+	w.update(t, func(ctx context.Context, tx forgecroft.Tx) error {
+		_, err := tx.AcquireLease(ctx, forgecroft.LeaseBackup, "another", now, now.Add(time.Minute))
+		return err
+	})
+	if _, err := backup.Take(t.Context(), w.source()); !errors.Is(err, forgecroft.KindConflict) {
+		t.Errorf("beside another backup: got %v", err)
+	}
+	late := w.source()
+	late.Now = func() time.Time { return now.Add(2 * time.Minute) }
+	taken, err := backup.Take(t.Context(), late)
+	check(t, err)
+	check(t, taken.Close())
+	lease, err := w.store.Lease(t.Context(), forgecroft.LeaseBackup)
+	check(t, err)
+	if lease.Expires.After(late.Now()) {
+		t.Errorf("after the backup the lease is held until %v", lease.Expires)
+	}
+
+	slow := w.source()
+	elapsed := now.Add(time.Hour)
+	slow.Now = func() time.Time { elapsed = elapsed.Add(3 * time.Minute); return elapsed }
+	if _, err := backup.Take(t.Context(), slow); err == nil || !strings.Contains(err.Error(), "too slow") {
+		t.Errorf("a backup that takes minutes for a row: got %v", err)
+	}
+	if left, err := os.ReadDir(w.dir); err != nil || strings.Contains(left[0].Name(), "backup") {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// TestEmptyInstallation has nothing to back up.
+func TestEmptyInstallation(t *testing.T) {
+	w := open(t, t.TempDir()+"/vault.key")
+	if _, err := backup.Take(t.Context(), w.source()); !errors.Is(err, forgecroft.KindNotFound) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestOtherVault refuses to mix the records of an archive with others.
+func TestOtherVault(t *testing.T) {
+	from, to := furnished(t, 2), furnished(t, 2)
+	archive, err := backup.Open(from.mustBackUp(t))
+	check(t, err)
+	defer archive.Close()
+	checked, err := archive.Check(t.Context(), from.ring(t), false, nil)
+	check(t, err)
+	if err := checked.RestoreSecrets(t.Context(), to.vault, nil); err == nil {
+		t.Error("records of two installations in one vault")
+	}
+	if _, err := checked.Loaded(t.Context(), to.store); !errors.Is(err, forgecroft.KindConflict) {
+		t.Errorf("a database that holds another installation: got %v", err)
+	}
+}
+
+// BenchmarkRecovery measures what a restore of 10 000 credentials takes (BAK-10: at most 60 seconds).
+func BenchmarkRecovery(b *testing.B) {
+	from := furnished(b, 10_000)
+	path := from.mustBackUp(b)
+	for b.Loop() {
+		archive, err := backup.Open(path)
+		check(b, err)
+		checked, err := archive.Check(b.Context(), from.ring(b), false, nil)
+		check(b, err)
+		to := open(b, from.keys)
+		check(b, checked.RestoreSecrets(b.Context(), to.vault, nil))
+		check(b, checked.RestoreTables(b.Context(), to.store, nil))
+		check(b, archive.Close())
+	}
+}
