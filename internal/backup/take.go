@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
@@ -50,7 +51,7 @@ func Take(ctx context.Context, s Source) (_ *Taken, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, spool.close())
+			err = full(errors.Join(err, spool.close()))
 		}
 	}()
 	m := Manifest{Format: format, Product: s.Product, Schema: store.Schema(), TakenAt: s.Now().UTC().Truncate(time.Second), Secrets: SecretsExternal}
@@ -66,6 +67,16 @@ func Take(ctx context.Context, s Source) (_ *Taken, err error) {
 		}
 	}
 	return spool.finish(m)
+}
+
+// full gives the failure of a full disk its meaning.
+func full(err error) error {
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return err
+	}
+	return &forgecroft.Error{
+		Kind: forgecroft.KindStorageFull, Code: "storage_full", Cause: err, Message: "There is no space to collect the backup in.",
+	}
 }
 
 // takeTables writes all tables as they are at one moment.
