@@ -3,6 +3,7 @@ package backup_test
 import (
 	"context"
 	"errors"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -136,5 +137,33 @@ func BenchmarkRecovery(b *testing.B) {
 		check(b, checked.RestoreSecrets(b.Context(), to.vault, nil))
 		check(b, checked.RestoreTables(b.Context(), to.store, nil))
 		check(b, archive.Close())
+	}
+}
+
+// TestWriteFile names a file only when it is a backup, and replaces nothing.
+func TestWriteFile(t *testing.T) {
+	w := furnished(t, 1)
+	good, err := os.ReadFile(w.mustBackUp(t))
+	check(t, err)
+	dir := t.TempDir()
+	for name, write := range map[string]func(io.Writer) error{
+		"cut off": func(w io.Writer) error { _, err := w.Write(good[:len(good)/2]); return err },
+		"failed":  func(io.Writer) error { return errors.New("no more") },
+	} {
+		if _, err := backup.WriteFile(dir+"/a.tar", write); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+	whole := func(w io.Writer) error { _, err := w.Write(good); return err }
+	if m, err := backup.WriteFile(dir+"/a.tar", whole); err != nil || m.Secrets != backup.SecretsSealed {
+		t.Errorf("got %v, %v", m, err)
+	}
+	if _, err := backup.WriteFile(dir+"/a.tar", whole); err == nil {
+		t.Error("a file was replaced")
+	}
+	left, err := os.ReadDir(dir)
+	check(t, err)
+	if len(left) != 1 {
+		t.Errorf("left behind: %v", left)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -19,7 +20,11 @@ func WriteFile(path string, write func(io.Writer) error) (_ Manifest, err error)
 	if err != nil {
 		return Manifest{}, fmt.Errorf("making the backup file: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.Remove(f.Name())) }()
+	defer func() {
+		if removing := os.Remove(f.Name()); !errors.Is(removing, fs.ErrNotExist) { // A rename took it.
+			err = errors.Join(err, removing)
+		}
+	}()
 	err = write(f)
 	if err == nil {
 		err = f.Sync()
@@ -34,11 +39,22 @@ func WriteFile(path string, write func(io.Writer) error) (_ Manifest, err error)
 	if err := archive.Close(); err != nil {
 		return Manifest{}, fmt.Errorf("reading the backup back: %w", err)
 	}
-	// A link, unlike a rename, never replaces anything.
-	if err := os.Link(f.Name(), path); err != nil {
+	if err := name(f.Name(), path); err != nil {
 		return Manifest{}, fmt.Errorf("naming the backup file: %w", err)
 	}
 	return archive.Manifest, syncDirectory(directory)
+}
+
+// name gives a file its name. A link, unlike a rename, never replaces anything, but not every file system that backups lie on has links.
+func name(temp, path string) error {
+	err := os.Link(temp, path)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(err, fs.ErrExist)
+	}
+	return os.Rename(temp, path)
 }
 
 // syncDirectory makes a new name in a directory durable.
