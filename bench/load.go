@@ -51,10 +51,11 @@ func load(ctx context.Context, s *server, connections int, length time.Duration,
 	var all []time.Duration
 	var failures []error
 	var group sync.WaitGroup
+	addresses := s.addresses()
 	began := time.Now()
-	for range connections {
+	for i := range connections {
 		group.Go(func() {
-			latencies, err := drive(ctx, s.address, func() request { return next(int(count.Add(1))) })
+			latencies, err := drive(ctx, addresses[i%len(addresses)], func() request { return next(int(count.Add(1))) })
 			mu.Lock()
 			defer mu.Unlock()
 			all = append(all, latencies...)

@@ -21,7 +21,8 @@ func main() {
 	seconds := flag.Float64("seconds", 5, "how long each load runs")
 	flag.IntVar(&o.items, "items", 100_000, "how many credential configs the listing is measured with")
 	flag.IntVar(&o.credentials, "credentials", 10_000, "how many stored credentials memory and restart are measured with")
-	flag.StringVar(&o.only, "only", "", "measure just the part of this name: scale, delivery, store, memory, start, exec, list")
+	flag.StringVar(&o.only, "only", "", "measure just the part of this name: scale, delivery, store, memory, start, exec, list, replicas")
+	flag.StringVar(&o.database, "database", os.Getenv("FORGECROFT_BENCH_DATABASE"), "URL of an empty PostgreSQL database, to measure replicas on")
 	empty := flag.Bool("serve-empty", false, "only serve an empty handler, as the other end of the measurement for scale")
 	flag.Parse()
 	if *empty {
@@ -42,6 +43,7 @@ type options struct {
 	items       int
 	credentials int
 	only        string
+	database    string
 }
 
 // wants reports whether a part is to be measured.
@@ -54,7 +56,7 @@ func run(ctx context.Context, o options) error {
 		name    string
 		measure func(context.Context, options, *table) error
 	}{
-		{"scale", measureScale}, {"delivery", measureDelivery}, {"store", measureStore}, {"memory", measureMemory}, {"start", measureStart}, {"exec", measureExec}, {"list", measureList},
+		{"scale", measureScale}, {"delivery", measureDelivery}, {"store", measureStore}, {"memory", measureMemory}, {"start", measureStart}, {"exec", measureExec}, {"list", measureList}, {"replicas", measureReplicas},
 	}
 	for _, p := range parts {
 		if !o.wants(p.name) {

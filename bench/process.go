@@ -19,16 +19,24 @@ import (
 
 // server is a running binary with its data directory.
 type server struct {
-	binary  string
-	dir     string
-	address string
-	key     string
-	cmd     *exec.Cmd
-	log     *bytes.Buffer
+	binary   string
+	dir      string
+	address  string
+	key      string
+	settings []string  // further arguments
+	environ  []string  // further variables
+	peers    []*server // replicas that share its database and vault
+	cmd      *exec.Cmd
+	log      *bytes.Buffer
 }
 
 // startServer starts the binary on a fresh data directory.
 func startServer(ctx context.Context, binary string) (*server, error) {
+	return startWith(ctx, binary, nil, nil)
+}
+
+// startWith starts the binary on a fresh data directory with further arguments and variables.
+func startWith(ctx context.Context, binary string, settings, environ []string) (*server, error) {
 	dir, err := os.MkdirTemp("", "forgecroft-bench-*")
 	if err != nil {
 		return nil, err
@@ -37,21 +45,26 @@ func startServer(ctx context.Context, binary string) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &server{binary: binary, dir: dir, address: listener.Addr().String()}
+	s := &server{binary: binary, dir: dir, address: listener.Addr().String(), settings: settings, environ: environ}
 	_ = listener.Close()
 	if _, err := s.start(ctx); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	key, err := os.ReadFile(filepath.Join(dir, "owner.key"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) { // Only the first of several replicas writes one.
+		return nil, err
+	}
 	s.key = strings.TrimSpace(string(key))
-	return s, err
+	return s, nil
 }
 
 // start starts the binary and returns how long it took until it was ready.
 func (s *server) start(ctx context.Context) (time.Duration, error) {
 	s.log = &bytes.Buffer{}
-	s.cmd = exec.CommandContext(ctx, s.binary, "server", "--data-dir", filepath.Join(s.dir, "data"), "--listen", s.address,
-		"--owner-key-file", filepath.Join(s.dir, "owner.key"), "--log-level", "warn")
+	s.cmd = exec.CommandContext(ctx, s.binary, append([]string{
+		"server", "--data-dir", filepath.Join(s.dir, "data"), "--listen", s.address, "--owner-key-file", filepath.Join(s.dir, "owner.key"), "--log-level", "warn",
+	}, s.settings...)...)
+	s.cmd.Env = append(os.Environ(), s.environ...)
 	s.cmd.Stdout, s.cmd.Stderr = io.Discard, s.log
 	began := time.Now()
 	if err := s.cmd.Start(); err != nil {
@@ -77,8 +90,20 @@ func (s *server) kill() {
 
 // close ends the server and removes its data.
 func (s *server) close() {
+	for _, peer := range s.peers {
+		peer.close()
+	}
 	s.kill()
 	_ = os.RemoveAll(s.dir)
+}
+
+// addresses are those of the server and of its peers.
+func (s *server) addresses() []string {
+	all := []string{s.address}
+	for _, peer := range s.peers {
+		all = append(all, peer.address)
+	}
+	return all
 }
 
 // memory is the resident memory in MB, and the peak.

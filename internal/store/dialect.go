@@ -18,8 +18,9 @@ type dialect struct {
 	// enter, if set, starts a transaction that will write in place of begin, and returns how many transactions of all replicas have changed something.
 	enter func(ctx context.Context, c *conn) (counter int64, err error)
 
-	direct bool // the ends of a transaction go to the driver as they are, for each may be several statements
-	aborts bool // a statement that fails takes its transaction down, or what came since the savepoint
+	direct  bool // the ends of a transaction go to the driver as they are, for each may be several statements
+	gathers bool // audit events are gathered and written together at the end of a transaction
+	aborts  bool // a statement that fails takes its transaction down, or what came since the savepoint
 
 	// scope sets the connection to one organization, for row-level security; empty if the database has none.
 	scope string

@@ -177,7 +177,7 @@ func postgresDialect(replica string) *dialect {
 			}
 			return fmt.Sprintf("UPDATE changes SET counter = counter + 1; SELECT pg_notify('%s', '%s %d'); COMMIT", noticeChannel, replica, what)
 		},
-		direct: true, aborts: true,
+		direct: true, aborts: true, gathers: true,
 		scope:     "SELECT set_config('forgecroft.organization_id', $1, FALSE)",
 		integrity: integrityPostgres,
 		translate: translatePostgres,

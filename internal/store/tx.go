@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
@@ -22,15 +23,21 @@ type tx struct {
 	wrote  bool // something is there to undo
 	over   bool
 
-	changed change
-	heads   map[string]forgecroft.AuditHead // organization → end of its chain after this update
-	touched map[string]int64                // object id → when its use was noted
+	changed  change
+	gathered []forgecroft.AuditEvent         // not written yet
+	heads    map[string]forgecroft.AuditHead // organization → end of its chain after this update
+	touched  map[string]int64                // object id → when its use was noted
 }
 
 // query implements [session].
 func (t *tx) query(ctx context.Context, text string, args []any, each func(*row)) error {
 	if err := t.usable(ctx); err != nil {
 		return err
+	}
+	if strings.Contains(text, "audit_events") {
+		if err := t.settle(); err != nil {
+			return t.check(err)
+		}
 	}
 	return t.check(t.writer.conn.query(context.Background(), text, args, each))
 }
@@ -40,17 +47,40 @@ func (t *tx) exec(ctx context.Context, text string, args ...any) (int64, error) 
 	if err := t.usable(ctx); err != nil {
 		return 0, err
 	}
-	if t.saves && !t.saved {
-		if err := t.writer.conn.control(context.Background(), "SAVEPOINT one"); err != nil {
-			return 0, t.check(err)
-		}
-		t.saved = true
+	if err := t.save(); err != nil {
+		return 0, t.check(err)
 	}
 	t.writer.unmerged++
 	// The statement ignores ctx, as an interrupt would roll back the others' work; it takes microseconds.
 	n, err := t.step(func() (int64, error) { return t.writer.conn.exec(context.Background(), text, args...) })
 	t.wrote = t.wrote || err == nil
 	return n, t.check(err)
+}
+
+// save makes the savepoint before the first thing that is written, if there is to be one. What others have appended stays, should this update be
+// undone.
+func (t *tx) save() error {
+	if !t.saves || t.saved {
+		return nil
+	}
+	if err := t.writer.insertGathered(context.Background()); err != nil {
+		return err
+	}
+	t.saved = true
+	return t.writer.conn.control(context.Background(), "SAVEPOINT one")
+}
+
+// settle writes the gathered events, so that the transaction reads what it has appended.
+func (t *tx) settle() error {
+	if len(t.gathered) > 0 {
+		if err := t.save(); err != nil {
+			return err
+		}
+		t.wrote = true
+	}
+	t.writer.gathered = append(t.writer.gathered, t.gathered...)
+	t.gathered = nil
+	return t.writer.insertGathered(context.Background())
 }
 
 // step runs a statement so that fn can carry on after a violated constraint, whatever the database does then.
@@ -111,6 +141,7 @@ func (t *tx) end(result error) error {
 		if t.saved {
 			t.finish("RELEASE one")
 		}
+		w.gathered = append(w.gathered, t.gathered...)
 		t.remember()
 		return w.doomed
 	}

@@ -49,6 +49,7 @@ type writer struct {
 	touched  map[string]int64                // object id → when its last use was noted, in microseconds
 	doomed   error                           // why the running transaction must be rolled back as a whole
 	changed  change                          // by the running transaction so far
+	gathered []forgecroft.AuditEvent         // appended by the running transaction, not written yet
 	counter  int64                           // of changes by all replicas, as last seen; see dialect.enter
 	unmerged int                             // writing statements since the last checkpoint
 }
@@ -207,6 +208,10 @@ func (w *writer) attempt(batch []*update, saves bool) (victim int, err error) {
 		}
 		w.changed |= t.changed
 	}
+	if err := w.insertGathered(ctx); err != nil {
+		w.rollback()
+		return -1, fmt.Errorf("writing audit events: %w", err)
+	}
 	if err := w.conn.control(ctx, w.conn.dialect.commit(w.changed)); err != nil {
 		w.rollback()
 		return -1, uncertain(err)
@@ -294,6 +299,7 @@ func uncertain(err error) error {
 func (w *writer) rollback() {
 	// Some failures have rolled back already; then this one fails, and that is fine.
 	_ = w.conn.control(context.Background(), "ROLLBACK")
+	w.gathered = w.gathered[:0]
 	clear(w.heads)
 	clear(w.touched)
 }
