@@ -51,7 +51,16 @@ func functions() template.FuncMap {
 		"when":  newMoment,
 		"path":  func(parts ...string) string { return Root + escapePath(parts) },
 		"dict":  dict,
+		"label": fieldLabel,
 	}
+}
+
+// fieldLabel is how the API's name of a field reads in a form.
+func fieldLabel(field string) string {
+	if name, variable := strings.CutPrefix(field, "data."); variable {
+		return name
+	}
+	return strings.ReplaceAll(field, "_", " ")
 }
 
 // escapePath joins parts of a path.
