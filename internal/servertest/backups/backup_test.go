@@ -73,12 +73,21 @@ func (l *load) comeAndGo(ctx context.Context, name string) error {
 // TestUnderLoad takes backups while secrets are stored and destroyed as fast as they can be. Every backup is restored: nothing in it may be missing, and it holds
 // everything that was acknowledged before it began (BAK-1).
 func TestUnderLoad(t *testing.T) {
-	h := newHouse(t, 4)
-	l := startLoad(t, h)
-	backups := 20
-	if testing.Short() {
-		backups = 3
+	for database, backups := range map[string]int{"sqlite": 20, "postgres": 10} {
+		t.Run(database, func(t *testing.T) {
+			if testing.Short() {
+				backups = 3
+			}
+			h := newHouseOn(t, 4, database)
+			h.backUpUnderLoad(t, backups)
+		})
 	}
+}
+
+// backUpUnderLoad takes and restores backups.
+func (h *house) backUpUnderLoad(t *testing.T, backups int) {
+	t.Helper()
+	l := startLoad(t, h)
 	type taken struct {
 		path   string
 		before []int64

@@ -30,7 +30,13 @@ type house struct {
 // newHouse starts a server with n credentials, whose key is kept elsewhere.
 func newHouse(t *testing.T, n int) *house {
 	t.Helper()
-	t.Setenv("FORGECROFT_TEST_DATABASE", "") // Where things are moved from, and to, is what these tests are about.
+	return newHouseOn(t, n, "sqlite")
+}
+
+// newHouseOn is newHouse with a database: sqlite, or postgres.
+func newHouseOn(t *testing.T, n int, database string) *house {
+	t.Helper()
+	t.Setenv("FORGECROFT_TEST_DATABASE", database) // Where things are moved from, and to, is what these tests are about.
 	h := &house{keyFile: filepath.Join(t.TempDir(), "vault.key")}
 	h.Server = servertest.MustStart(t, map[string]string{"key-file": h.keyFile, "log-level": "error"})
 	project, err := h.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "shop"})
