@@ -13,12 +13,12 @@ import (
 	"github.com/forgecroft/forgecroft/internal/vault/envelope"
 )
 
-// LostError refuses a backup of which some secrets cannot be had: records are missing, or do not open for what they belong to.
+// LostError refuses a backup of which some secrets cannot be had: they are missing, or do not open for what they belong to.
 type LostError struct{ Secrets []Secret }
 
 // Error implements error.
 func (e *LostError) Error() string {
-	return fmt.Sprintf("the secrets of %d credential configs are not in the backup, or do not open: its two halves do not fit together", len(e.Secrets))
+	return fmt.Sprintf("the secrets of %d credential configs are missing, or do not open: the two halves, metadata and vault, do not fit together", len(e.Secrets))
 }
 
 // Checked is an archive that was found good, with what a restore needs to know.

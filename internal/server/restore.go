@@ -70,18 +70,22 @@ func Restore(ctx context.Context, c Config, path string, o RestoreOptions, stder
 	if r.checked, err = archive.Check(ctx, r.ring, o.Force, o.Progress); err != nil {
 		return Restored{Manifest: archive.Manifest}, fmt.Errorf("the backup %s cannot be restored: %w", path, err)
 	}
-	result := Restored{archive.Manifest, r.checked.Lost}
-	if o.CheckOnly {
-		return result, nil
+	if !o.CheckOnly {
+		err = r.run(ctx)
 	}
-	if c.stateless() {
-		return result, r.beyond(ctx)
+	return Restored{archive.Manifest, r.checked.Lost}, err
+}
+
+// run restores a backup that was found good.
+func (r *restore) run(ctx context.Context) error {
+	if r.config.stateless() {
+		return r.beyond(ctx)
 	}
-	dir, err := openDataDir(c.DataDir)
+	dir, err := openDataDir(r.config.DataDir)
 	if err != nil {
-		return result, err
+		return err
 	}
-	return result, errors.Join(r.into(ctx), dir.Close())
+	return errors.Join(r.into(ctx), dir.Close())
 }
 
 // beyond restores into a database and a vault that are both elsewhere. The rows come last and all at once, so a restore that was cut off is repeated.
@@ -263,11 +267,31 @@ func (r *restore) prove(ctx context.Context, c Config) (err error) {
 	if err != nil {
 		return fmt.Errorf("checking what was restored: %w", err)
 	}
-	if len(report.Missing)+len(report.Damaged) > len(r.checked.Lost) || len(report.Orphans) > 0 || len(report.Audit) > 0 {
+	if err := r.judge(report); err != nil {
+		return err
+	}
+	return r.replaceInstanceKeys(ctx, h)
+}
+
+// judge refuses what a check found, but for what is known to be lost. Where the vault was not restored by us, it is the first to tell what it lacks; what it
+// has beside is from after the backup.
+func (r *restore) judge(report broker.FsckReport) error {
+	lost := append(report.Missing, report.Damaged...)
+	external := r.archive.Manifest.Secrets == backup.SecretsExternal
+	if external {
+		r.checked.Lost = nil
+		for _, l := range lost {
+			r.checked.Lost = append(r.checked.Lost, backup.Secret(l.Binding))
+		}
+		if len(lost) > 0 && !r.options.Force {
+			return &backup.LostError{Secrets: r.checked.Lost}
+		}
+	}
+	if len(lost) > len(r.checked.Lost) || (len(report.Orphans) > 0 && !external) || len(report.Audit) > 0 {
 		printReport(r.stderr, report)
 		return errors.New("what was restored is not whole")
 	}
-	return r.replaceInstanceKeys(ctx, h)
+	return nil
 }
 
 // record notes in the trails what has happened.

@@ -1,6 +1,7 @@
 package backups_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/forgecroft/forgecroft/internal/backup"
 	"github.com/forgecroft/forgecroft/internal/fake/bao"
 	"github.com/forgecroft/forgecroft/internal/pgtest"
 	"github.com/forgecroft/forgecroft/internal/server"
@@ -195,4 +197,38 @@ func TestRestoreElsewhere(t *testing.T) {
 			h.wantAll(t, settings(t, dir, h.keyFile))
 		})
 	}
+}
+
+// TestSecretsElsewhere restores a backup of an installation whose secrets stayed in OpenBao, beside the OpenBao of then, and beside one that has lost some.
+func TestSecretsElsewhere(t *testing.T) {
+	h := newStopped(t, 3)
+	variables := append(newBao(t), "FORGECROFT_VAULT_ENVELOPE", "off")
+	c := settings(t, h.copyData(t), "", variables...)
+	_, err := server.MigrateVault(t.Context(), c, h.keyFile, nil, io.Discard)
+	check(t, err)
+	path := filepath.Join(t.TempDir(), "backup.tar")
+	m, err := server.Backup(t.Context(), c, path, nil, io.Discard)
+	check(t, err)
+	if m.Secrets != backup.SecretsExternal || len(m.Keys) != 0 {
+		t.Errorf("got manifest %+v", m)
+	}
+	c.DataDir = filepath.Join(t.TempDir(), "restored")
+	_, err = server.Restore(t.Context(), c, path, server.RestoreOptions{}, io.Discard)
+	check(t, err)
+	h.wantAll(t, c)
+
+	empty := settings(t, filepath.Join(t.TempDir(), "lost"), "", append(newBao(t), "FORGECROFT_VAULT_ENVELOPE", "off")...)
+	var lost *backup.LostError
+	if _, err := server.Restore(t.Context(), empty, path, server.RestoreOptions{}, io.Discard); !errors.As(err, &lost) || len(lost.Secrets) != 4 {
+		t.Errorf("beside an empty vault: got %v", err)
+	}
+	if names := entries(t, empty.DataDir); !slices.Equal(names, []string{"lock"}) {
+		t.Errorf("left behind: %v", names)
+	}
+	restored, err := server.Restore(t.Context(), empty, path, server.RestoreOptions{Force: true}, io.Discard)
+	check(t, err)
+	if len(restored.Lost) != 4 {
+		t.Errorf("lost: %v", restored.Lost)
+	}
+	h.mustServeAs(t, empty)
 }
