@@ -110,19 +110,20 @@ func auditFilter(v *visit) (forgecroft.AuditFilter, error) {
 
 // auditRow words an event.
 func auditRow(e forgecroft.AuditEvent) AuditRow {
-	row := AuditRow{Sequence: e.Sequence, At: e.Time, Actor: e.ActorName, Action: e.Action, Remote: e.RemoteAddr, Details: details(e.Details)}
-	switch e.Outcome {
-	case forgecroft.OutcomeAllowed:
-		row.Outcome = Badge{Tone: "good", Text: e.Outcome}
-	case forgecroft.OutcomeDenied:
-		row.Outcome = Badge{Tone: "bad", Text: e.Outcome}
-	default:
-		row.Outcome = Badge{Tone: "warn", Text: e.Outcome}
-	}
+	row := AuditRow{Sequence: e.Sequence, At: e.Time, Actor: e.ActorName, Action: e.Action, Remote: e.RemoteAddr, Details: details(e.Details), Outcome: outcomeBadge(e.Outcome)}
 	if e.ObjectID != "" {
 		row.Object = linkTo(forgecroft.Related{Type: e.ObjectType, ID: e.ObjectID, Name: "…" + e.ObjectID[max(0, len(e.ObjectID)-8):]})
 	}
 	return row
+}
+
+// outcomeBadge words the outcome of an act.
+func outcomeBadge(outcome string) Badge {
+	tone := map[string]string{forgecroft.OutcomeAllowed: "good", forgecroft.OutcomeDenied: "bad"}[outcome]
+	if tone == "" {
+		tone = "warn"
+	}
+	return Badge{Tone: tone, Text: outcome}
 }
 
 // details words the details of an event: names with their values, and of lists of objects only how many.

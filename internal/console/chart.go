@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/forgecroft/forgecroft/internal/broker"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
 
@@ -40,9 +39,7 @@ type Bar struct {
 func (c *Console) deliveries(v *visit) (*Chart, error) {
 	end := v.now.Truncate(time.Hour).Add(time.Hour)
 	start := end.Add(-chartHours * time.Hour)
-	events, more, err := collect(homeEvents, func(page broker.PageRequest) (broker.Listing[forgecroft.AuditEvent], error) {
-		return c.broker.ListAuditEvents(v.Context(), v.call(), forgecroft.AuditFilter{}, page)
-	})
+	events, more, err := c.newestEvents(v)
 	if err != nil {
 		return nil, err
 	}

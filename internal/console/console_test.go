@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/forgecroft/forgecroft/internal/servertest"
 	"github.com/forgecroft/forgecroft/sdk"
@@ -99,6 +100,35 @@ func TestHeaders(t *testing.T) {
 		check(path, b.get(path))
 		check(path, stranger.get(path))
 		check("PUT "+path, b.do("PUT", path, "", nil))
+	}
+}
+
+// TestHomeNamesWhatNeedsAttention fills an organization with what goes wrong, and looks for each of it.
+func TestHomeNamesWhatNeedsAttention(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	b := mustSignIn(t, s, s.OwnerKey)
+	if p := b.get("/console/"); !strings.Contains(p.Body, "Three steps to the first run") {
+		t.Errorf("an empty organization is not taught:\n%s", p.Body)
+	}
+	k := mustStock(t, s)
+	bad := mustCredential(t, s, "refused", "aws_static", "access_key_id", "AKIAI44QH8DHBEXAMPLE", "secret_access_key", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY")
+	must(s.Owner.Verify(t.Context(), bad.ID))(t)
+	empty := mustCredential(t, s, "without", "gcp_service_account")
+	must(s.Owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: "stuck", ProjectID: k.project.ID, CredentialConfigIDs: []string{empty.ID}}))(t)
+	soon := time.Now().Add(48 * time.Hour)
+	must(s.Owner.CreateAPIKey(t.Context(), sdk.CreateAPIKey{Name: "short-lived", Role: "runner", ExpiresAt: &soon}))(t)
+	must(s.Owner.Deliver(t.Context(), k.workspace.ID, sdk.DeliverRequest{}))(t)
+	body := b.get("/console/").Body
+	for _, want := range []string{
+		"Refused by the provider", ">refused<", "No secrets stored", ">without<", "Never verified", ">aws-production<", "Workspaces that cannot run", ">stuck<",
+		"API keys that expire soon", ">short-lived<", "1 delivery and 0 refusals in the last 24 hours", ">serving<",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the home page does not say %q:\n%s", want, body)
+		}
+	}
+	if p := b.get("/console/credentials/" + k.aws.ID); !strings.Contains(p.Body, "Last deliveries") {
+		t.Errorf("the credential does not show its delivery:\n%s", p.Body)
 	}
 }
 

@@ -25,6 +25,7 @@ type CredentialView struct {
 	Source                       *Link
 	Users                        []Link
 	Versions                     []VersionView
+	Deliveries                   []DeliveryView
 	CanChange, CanVerify         bool
 	Unverifiable                 bool // nobody can be asked
 }
@@ -71,6 +72,9 @@ func (c *Console) credential(v *visit) (answer, error) {
 	view.CanChange = v.mayChange(config.Location())
 	view.CanVerify = v.may(forgecroft.PermVerify) && v.who.Reaches(config.Location()) && config.SecretVersion > 0 && !view.Unverifiable
 	if view.Users, view.Source, err = c.relations(v, config); err != nil {
+		return answer{}, err
+	}
+	if view.Deliveries, err = c.history(v, config.ID); err != nil {
 		return answer{}, err
 	}
 	versions, err := c.broker.ListSecretVersions(v.Context(), v.call(), config.ID)

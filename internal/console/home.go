@@ -71,6 +71,11 @@ func (c *Console) home(v *visit) (answer, error) {
 		return answer{}, err
 	}
 	view.Concerns = append(inWorkspaces, view.Concerns...)
+	expiring, err := c.expiringKeys(v)
+	if err != nil {
+		return answer{}, err
+	}
+	view.Concerns = append(view.Concerns, expiring...)
 	if view.Health, err = c.health(v); err != nil {
 		return answer{}, err
 	}
@@ -191,6 +196,26 @@ func (c *Console) workspaceConcerns(v *visit, workspaces []forgecroft.Workspace)
 		}
 	}
 	return slices.DeleteFunc([]Concern{conflicts, missing}, func(c Concern) bool { return len(c.Links) == 0 }), nil
+}
+
+// expiringKeys mentions API keys that end soon: whoever calls with one fails then.
+func (c *Console) expiringKeys(v *visit) ([]Concern, error) {
+	if !v.may(forgecroft.PermKeys) {
+		return nil, nil
+	}
+	keys, _, err := collect(homeCredentials, func(page broker.PageRequest) (broker.Listing[forgecroft.APIKey], error) {
+		return c.broker.ListAPIKeys(v.Context(), v.call(), forgecroft.APIKeyFilter{}, page)
+	})
+	concern := Concern{Tone: "warn", Title: "API keys that expire soon", Advice: "Make another one and put it where this one is, then let it end."}
+	for _, k := range keys {
+		if expiresSoon(v.now, k) {
+			concern.add(Link{Name: k.Name, Href: Root + "keys"})
+		}
+	}
+	if len(concern.Links) == 0 {
+		return nil, err
+	}
+	return []Concern{concern}, err
 }
 
 // health asks both stores, and the key ring if the viewer may know.

@@ -69,7 +69,7 @@ func keyRow(v *visit, projects map[string]string, k forgecroft.APIKey) KeyRow {
 		row.State = Badge{Tone: "plain", Text: "revoked"}
 	case !k.Live(v.now):
 		row.State = Badge{Tone: "plain", Text: "expired"}
-	case !k.ExpiresAt.IsZero() && k.ExpiresAt.Sub(v.now) < 14*24*time.Hour:
+	case expiresSoon(v.now, k):
 		row.State = Badge{Tone: "warn", Text: "expires soon"}
 	default:
 		row.State = Badge{Tone: "good", Text: "live"}
@@ -78,6 +78,11 @@ func keyRow(v *visit, projects map[string]string, k forgecroft.APIKey) KeyRow {
 		row.Revoke = Root + "keys/" + k.ID + "/revoke"
 	}
 	return row
+}
+
+// expiresSoon reports whether a live key ends within two weeks.
+func expiresSoon(now time.Time, k forgecroft.APIKey) bool {
+	return k.Live(now) && !k.ExpiresAt.IsZero() && k.ExpiresAt.Sub(now) < 14*24*time.Hour
 }
 
 // newKey is the form of a key that is to be made.
