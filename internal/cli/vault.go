@@ -13,7 +13,24 @@ import (
 
 // vaultCommand holds the commands about the vault's keys.
 func (a *app) vaultCommand() *cobra.Command {
-	return group("vault", "The vault's key-encryption keys (owners only)", nil, a.vaultKeys(), a.vaultRotate(), a.vaultRemove())
+	return group("vault", "The vault's key-encryption keys (owners only)", nil, a.vaultKeys(), a.vaultRotate(), a.vaultRemove(), a.vaultNewKey())
+}
+
+// vaultNewKey makes the key for a vault that is not there yet.
+func (a *app) vaultNewKey() *cobra.Command {
+	return &cobra.Command{
+		Use: "new-key FILE", Short: "Make a key file for a new installation, to be given to each replica; asks no server", Args: cobra.ExactArgs(1),
+		Long: `Make a new key-encryption key in a file of mode 0600 that does not exist yet. A server that keeps everything in its data directory makes one
+itself at its first start; replicas must all be given the same. Keep a copy where you keep such things: without it the secrets are lost.`,
+		Example: "  forgecroft vault new-key vault.key\n  kubectl create secret generic forgecroft-vault-key --from-file=vault.key",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := server.NewKey(args[0]); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintf(a.Err, "Made %s. Keep a copy apart from the data.\n", safe(args[0]))
+			return err
+		},
+	}
 }
 
 func (a *app) vaultKeys() *cobra.Command {

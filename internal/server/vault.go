@@ -8,6 +8,7 @@ import (
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 	"github.com/forgecroft/forgecroft/internal/vault/embedded"
+	"github.com/forgecroft/forgecroft/internal/vault/envelope"
 	"github.com/forgecroft/forgecroft/internal/vault/openbao"
 )
 
@@ -128,4 +129,13 @@ func (h *house) ring() (forgecroft.KeyRing, error) {
 		return nil, errors.New("this vault has no key-encryption keys of its own: it works without the envelope")
 	}
 	return h.keyRing, nil
+}
+
+// NewKey makes a key file for an installation that does not exist yet. A file that is there is never replaced.
+func NewKey(path string) error {
+	ring, err := envelope.GenerateRing()
+	if err != nil {
+		return err
+	}
+	return embedded.FileKeys(path).Create(ring)
 }
