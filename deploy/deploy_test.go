@@ -1,0 +1,64 @@
+// Package deploy_test holds the examples of this directory against the program: a setting that is named here exists.
+package deploy_test
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/forgecroft/forgecroft/internal/server"
+)
+
+func TestSettingsExist(t *testing.T) {
+	flags, variables := []string{"vault", "help"}, []string{}
+	for _, s := range server.Settings() {
+		flags, variables = append(flags, s.Flag), append(variables, s.Env)
+	}
+	variable := regexp.MustCompile(`\b(?:FORGECROFT|BAO)_[A-Z_]+\b`)
+	flag := regexp.MustCompile(`(?m)^ExecStart=.*$`)
+	seen := 0
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasSuffix(path, ".go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, name := range variable.FindAllString(string(text), -1) {
+			if seen++; !slices.Contains(variables, name) {
+				t.Errorf("%s: there is no setting %s", path, name)
+			}
+		}
+		for _, word := range strings.Fields(flag.FindString(string(text))) {
+			if name, found := strings.CutPrefix(word, "--"); found && !slices.Contains(flags, name) {
+				t.Errorf("%s: there is no flag --%s", path, name)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen < 15 {
+		t.Errorf("got %d settings: the test does not see them any more", seen)
+	}
+}
+
+func TestUnit(t *testing.T) {
+	analyze, err := exec.LookPath("systemd-analyze")
+	if err != nil {
+		t.Skip("systemd is not on this machine")
+	}
+	out, _ := exec.Command(analyze, "verify", "--man=no", "systemd/forgecroft.service").CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		if strings.Contains(line, "forgecroft.service") && !strings.Contains(line, "not executable") && !strings.Contains(line, "not found") {
+			t.Error(line)
+		}
+	}
+}
