@@ -79,14 +79,10 @@ func (c *Console) home(v *visit) (answer, error) {
 	if view.Health, err = c.health(v); err != nil {
 		return answer{}, err
 	}
-	p := v.page("Home", "home", nil)
-	if p.Viewer.Audit {
-		if view.Chart, err = c.deliveries(v); err != nil {
-			return answer{}, err
-		}
+	if view.Chart, err = c.deliveries(v); err != nil {
+		return answer{}, err
 	}
-	p.View = view
-	return show(p)
+	return show(v.page("Home", "home", view))
 }
 
 // someCredentials lists up to most credential configs, and whether there are more.
@@ -140,7 +136,7 @@ func credentialConcerns(now time.Time, types forgecroft.Registry, configs []forg
 			func(c forgecroft.CredentialConfig) bool { d := idle(now, c); return d >= quiet && d < stale },
 		},
 	}
-	var found []Concern
+	found := []Concern{}
 	for _, concern := range concerns {
 		for _, config := range configs {
 			if concern.is(config) {
