@@ -32,7 +32,24 @@ func (b *Broker) Authenticate(ctx context.Context, token string) (*forgecroft.AP
 	if !apikey.Matches(key.Hash, token) || !key.Live(now) {
 		return nil, errUnauthenticated
 	}
+	b.noteUse(ctx, key, now)
 	return key, nil
+}
+
+// noteEvery is how exactly the last use of an API key is kept.
+const noteEvery = time.Minute
+
+// noteUse writes down that a key was used, at most once a minute. A use that cannot be noted is not refused for that.
+func (b *Broker) noteUse(ctx context.Context, key *forgecroft.APIKey, now time.Time) {
+	last, noted := b.uses.Load(key.ID)
+	if noted && now.Sub(last.(time.Time)) < noteEvery {
+		return
+	}
+	b.uses.Store(key.ID, now) // Two at once write the same twice, which the store knows to be one.
+	err := b.store.Update(ctx, func(tx forgecroft.Tx) error { return tx.TouchAPIKey(ctx, key.OrganizationID, key.ID, now) })
+	if err != nil {
+		b.logger.WarnContext(ctx, "noting the use of an API key", "error", err)
+	}
 }
 
 // KeyRequest asks for a new API key. At most one of ProjectID and WorkspaceID is set.

@@ -86,6 +86,7 @@ type Broker struct {
 	deps
 	mac      []byte        // keys the MACs of cursors and idempotency fingerprints
 	signer   *audit.Signer // signs checkpoints
+	uses     sync.Map      // API key id → when its use was noted last
 	inFlight sync.Map      // idempotency identity → struct{}: requests being worked on
 	verifies flights       // verifications in progress
 	rotation rotation

@@ -24,27 +24,20 @@ func (b *Broker) Deliver(ctx context.Context, call Call, workspaceID, runID stri
 	if err := b.authorise(ctx, call, a); err != nil {
 		return Delivery{}, err
 	}
-	for range maxOutdated {
-		delivery, err := b.deliver(ctx, call, a, workspaceID, runID)
-		if !errors.Is(err, errOutdated) {
-			return delivery, err
-		}
+	delivery, err := b.deliver(ctx, call, a, workspaceID, runID, true)
+	if errors.Is(err, errOutdated) {
+		// Memory did not know yet what another replica had changed, and has forgotten it now. What is read from here on was stored during this
+		// call, whatever changes meanwhile; so this cannot go on for ever.
+		delivery, err = b.deliver(ctx, call, a, workspaceID, runID, false)
 	}
-	return Delivery{}, &forgecroft.Error{
-		Kind: forgecroft.KindUnavailable, Code: "workspace_busy", RetryAfter: time.Second,
-		Message: "The workspace or its credentials changed again and again during the delivery, so nothing was released.",
-	}
+	return delivery, err
 }
 
-// errOutdated says that what a delivery was made of changed before it was recorded.
+// errOutdated says that what a delivery was made of is not what is stored.
 var errOutdated = errors.New("the delivery is outdated")
 
-// maxOutdated is how often a delivery is made anew then.
-const maxOutdated = 5
-
-// deliver makes one delivery. Its entry is committed only if the workspace and its credentials are still what they were when it began: what is released
-// is what is stored at that moment, whichever replica changed it.
-func (b *Broker) deliver(ctx context.Context, call Call, a act, workspaceID, runID string) (Delivery, error) {
+// deliver makes one delivery. If it is to be current, its entry is committed only if the workspace and its credentials are what the plan says.
+func (b *Broker) deliver(ctx context.Context, call Call, a act, workspaceID, runID string, current bool) (Delivery, error) {
 	plan, err := b.plan(ctx, call, workspaceID)
 	if err != nil {
 		return Delivery{}, b.settle(ctx, call, a, err)
@@ -63,8 +56,10 @@ func (b *Broker) deliver(ctx context.Context, call Call, a act, workspaceID, run
 	}
 	e.note("variables", delivery.Names())
 	err = b.record(ctx, call, a, forgecroft.OutcomeAllowed, e, func(ctx context.Context, tx forgecroft.Tx) error {
-		if current, err := tx.PlanCurrent(ctx, plan); err != nil || !current {
-			return cmp.Or(err, errOutdated)
+		if current {
+			if same, err := tx.PlanCurrent(ctx, plan); err != nil || !same {
+				return cmp.Or(err, errOutdated)
+			}
 		}
 		return tx.TouchDelivered(ctx, call.OrganizationID, workspaceID, plan.Workspace.CredentialConfigIDs, b.instant())
 	})

@@ -57,13 +57,12 @@ type DeliveryPlan struct {
 	effects atomic.Pointer[PlanEffects]
 }
 
-// Same reports whether two plans release the same secrets in the same way.
+// Same reports whether two plans of a workspace release the same. Whatever is stored for a config changes together with its reference.
 func (p *DeliveryPlan) Same(other *DeliveryPlan) bool {
 	same := func(a, b CredentialConfig) bool {
-		return a.ID == b.ID && a.Revision == b.Revision && a.Reference == b.Reference
+		return a.ID == b.ID && a.Reference == b.Reference && a.ProjectID == b.ProjectID
 	}
-	return p.Workspace.ID == other.Workspace.ID && p.Workspace.Revision == other.Workspace.Revision &&
-		slices.EqualFunc(p.Configs, other.Configs, same) && maps.EqualFunc(p.Sources, other.Sources, same)
+	return slices.EqualFunc(p.Configs, other.Configs, same) && maps.EqualFunc(p.Sources, other.Sources, same)
 }
 
 // PlanEffects is what a plan will set, known without a secret.

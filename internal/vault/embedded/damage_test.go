@@ -169,7 +169,7 @@ func TestRandomDamage(t *testing.T) {
 	v := mustOpen(t, h.options())
 	var refs []forgecroft.Reference
 	for i := range 50 {
-		refs = append(refs, vaulttest.MustPut(t, v, vaulttest.Binding(), fmt.Sprint("EXAMPLE ", i)))
+		refs = append(refs, vaulttest.MustPut(t, v, versionOf(i), fmt.Sprint("EXAMPLE ", i)))
 	}
 	mustClose(t, v)
 	sound := mustRead(t, h.vault())
@@ -188,6 +188,14 @@ func TestRandomDamage(t *testing.T) {
 	}
 }
 
+// versionOf is the binding of the i-th secret: as in an installation, no two are the same. So a pointer of the file that is bent from one to
+// another is noticed.
+func versionOf(i int) forgecroft.Binding {
+	b := vaulttest.Binding()
+	b.Version = int64(i + 1)
+	return b
+}
+
 // readDamaged opens a damaged file, reads everything, and counts the failures.
 func readDamaged(t *testing.T, h home, refs []forgecroft.Reference) (failures int) {
 	t.Helper()
@@ -197,7 +205,7 @@ func readDamaged(t *testing.T, h home, refs []forgecroft.Reference) (failures in
 	}
 	defer v.Close()
 	for i, ref := range refs {
-		got, err := v.Get(t.Context(), ref, vaulttest.Binding())
+		got, err := v.Get(t.Context(), ref, versionOf(i))
 		if err != nil {
 			failures++
 		} else if got.Reveal() != fmt.Sprint("EXAMPLE ", i) {
