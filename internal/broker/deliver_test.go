@@ -380,6 +380,25 @@ func TestKeysEnd(t *testing.T) {
 	}
 }
 
+// TestUsesOfKeys holds the last use of a key against the clock: it is kept to the minute.
+func TestUsesOfKeys(t *testing.T) {
+	w := newWorld(t)
+	first := w.clock.Now()
+	for _, step := range []struct{ after, want time.Duration }{{0, 0}, {30 * time.Second, 0}, {31 * time.Second, 61 * time.Second}} {
+		w.clock.Advance(step.after)
+		if _, err := w.Authenticate(t.Context(), w.raw); err != nil {
+			t.Fatal(err)
+		}
+		keys, err := w.ListAPIKeys(t.Context(), w.owner, forgecroft.APIKeyFilter{}, broker.PageRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := keys.Items[0].LastUsedAt; !got.Equal(first.Add(step.want)) {
+			t.Errorf("%v later the last use is %v, want %v", step.after, got, first.Add(step.want))
+		}
+	}
+}
+
 // TestLastOwnerRace revokes two owners at once, many times over: one always remains.
 func TestLastOwnerRace(t *testing.T) {
 	w := newWorld(t)
