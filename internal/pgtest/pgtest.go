@@ -262,25 +262,35 @@ func (s *Server) MustExec(t testing.TB, text string) {
 	}
 }
 
-// Signal sends a signal to the postmaster; SIGSTOP and SIGCONT to all its processes.
-func (s *Server) Signal(signal syscall.Signal) {
+// Freeze stops every process of the server where it is, until [Server.Thaw].
+func (s *Server) Freeze() { s.signalAll(syscall.SIGSTOP) }
+
+// Thaw lets a frozen server go on.
+func (s *Server) Thaw() { s.signalAll(syscall.SIGCONT) }
+
+// signalAll sends a signal to the postmaster, which then starts no more processes, and to those that it has started: each is a session of its own.
+func (s *Server) signalAll(signal syscall.Signal) {
 	pid := s.cmd.Process.Pid
-	if signal == syscall.SIGSTOP || signal == syscall.SIGCONT {
-		pid = -pid
-	}
 	_ = syscall.Kill(pid, signal)
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid)) // Without it, only the postmaster is reached.
+	for text := range strings.FieldsSeq(string(children)) {
+		if child, err := strconv.Atoi(text); err == nil {
+			_ = syscall.Kill(child, signal)
+		}
+	}
 }
 
 // Kill ends every process of the server at once, as a power cut would.
 func (s *Server) Kill() {
-	_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
+	s.signalAll(syscall.SIGKILL)
 	<-s.done
 	_ = os.Remove(filepath.Join(s.dir, "data", "postmaster.pid"))
 }
 
 // Stop ends the server and removes all that it kept.
 func (s *Server) Stop() {
-	s.Signal(syscall.SIGQUIT) // at once: nobody needs it any more
+	s.Thaw()
+	_ = s.cmd.Process.Signal(syscall.SIGQUIT) // at once: nobody needs it any more
 	<-s.done
 	_ = os.RemoveAll(s.dir)
 	_ = s.leash.Close()

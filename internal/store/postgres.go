@@ -36,7 +36,7 @@ const writerLock = 0x46636674
 const (
 	idleInTransaction = time.Second
 	lockTimeout       = 1500 * time.Millisecond
-	statementTimeout  = 10 * time.Second
+	statementTimeout  = 4 * time.Second
 	connectTimeout    = 5 * time.Second
 )
 
@@ -54,6 +54,7 @@ func OpenPostgres(ctx context.Context, o Options) (*Store, error) {
 		return nil, fmt.Errorf("opening the database at %s: %w", place, err)
 	}
 	s := &Store{alarm: &alarm{tell: o.OnFatal}, caches: newCaches()}
+	config.DialFunc = patiently(config.DialFunc)
 	ears, err := listen(ctx, config, s.caches, o.Logger)
 	if err != nil {
 		return nil, fmt.Errorf("listening to the database at %s: %w", place, err)
@@ -214,6 +215,8 @@ func integrityPostgres(ctx context.Context, c *conn) error {
 		return err
 	}
 	c.tenant = everyTenant
+	wait(c, true)
+	defer wait(c, false)
 	if err := c.control(ctx, "SET statement_timeout = 0"); err != nil {
 		return err
 	}

@@ -102,6 +102,7 @@ func store(ctx context.Context, client *sdk.Client, config, value string) error 
 // start lets n clients call.
 func start(t *testing.T, h *house, targets []target, n int) *clients {
 	ctx, stop := context.WithCancel(context.Background())
+	t.Cleanup(stop)
 	c := &clients{h: h, targets: targets, began: time.Now(), stop: stop, deliveries: map[string]bool{}}
 	for i := range n {
 		c.group.Go(func() {

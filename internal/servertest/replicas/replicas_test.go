@@ -49,9 +49,9 @@ func TestDisturbances(t *testing.T) {
 				must(t, h.database.Start())
 			}},
 			{"the database is frozen", func() {
-				h.database.Signal(syscall.SIGSTOP)
+				h.database.Freeze()
 				await(t, "with a frozen database", &c.failed, 1)
-				h.database.Signal(syscall.SIGCONT)
+				h.database.Thaw()
 			}},
 			{"the vault is sealed", func() {
 				h.vault.SetState(bao.Sealed)
