@@ -22,6 +22,7 @@ var reasons = map[string]string{ // module → reason
 	"github.com/prometheus/client_golang":      "metrics in the format that operators scrape",
 	"github.com/rogpeppe/go-internal":          "tests: the CLI as scripts",
 	"github.com/spf13/cobra":                   "the CLI: help, completion, what people of this field know",
+	"github.com/spf13/pflag":                   "the flags beneath cobra: which were given, and empty",
 	"go.uber.org/goleak":                       "tests: no goroutine is left behind",
 	"golang.org/x/oauth2":                      "the signed-JWT token exchange with Google",
 	"golang.org/x/sys":                         "file locks, statfs, prctl, signals",

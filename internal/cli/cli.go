@@ -153,7 +153,7 @@ func (a *app) root() *cobra.Command {
 	add(root, "keep", a.credentialCommand(), a.workspaceCommand(), a.projectCommand(), a.keyCommand(), a.auditCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
 	add(root, "run", a.serverCommand(), a.vaultCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand())
 	root.AddCommand(a.versionCommand())
-	wrapArgs(root)
+	checkLines(root)
 	return root
 }
 
@@ -162,21 +162,6 @@ func add(root *cobra.Command, group string, commands ...*cobra.Command) {
 	for _, c := range commands {
 		c.GroupID = group
 		root.AddCommand(c)
-	}
-}
-
-// wrapArgs makes wrong numbers of arguments usage errors, which name the command's usage.
-func wrapArgs(c *cobra.Command) {
-	if check := c.Args; check != nil {
-		c.Args = func(cmd *cobra.Command, args []string) error {
-			if err := check(cmd, args); err != nil {
-				return usage("%w\nUsage: %s", err, cmd.UseLine())
-			}
-			return nil
-		}
-	}
-	for _, child := range c.Commands() {
-		wrapArgs(child)
 	}
 }
 

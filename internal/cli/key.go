@@ -141,6 +141,9 @@ func (a *app) keyRevoke() *cobra.Command {
 
 // liveKey finds the one key of a name that is not revoked.
 func liveKey(ctx context.Context, client *sdk.Client, name string) (string, error) {
+	if err := named("API key", name); err != nil {
+		return "", err
+	}
 	keys, err := all(ctx, sdk.ListOptions{Query: query("name", name)}, 0, client.APIKeys)
 	if err != nil {
 		return "", err

@@ -19,9 +19,20 @@ func byName(name string) sdk.ListOptions {
 	return sdk.ListOptions{Query: url.Values{"name": {name}}, Limit: 2}
 }
 
+// named refuses an empty name, which is mostly a variable of the shell that is not set, and which as a filter would mean every object.
+func named(what, argument string) error {
+	if argument == "" {
+		return usage("the name of the %s is empty: is a variable of the shell not set?", what)
+	}
+	return nil
+}
+
 // find returns the object that an argument names by its id or by its name.
 func find[T any](ctx context.Context, what, argument string, get func(context.Context, string) (T, error), list func(context.Context, sdk.ListOptions) (sdk.List[T], error)) (T, error) {
 	var none T
+	if err := named(what, argument); err != nil {
+		return none, err
+	}
 	if uuid.MatchString(argument) {
 		return get(ctx, argument)
 	}
