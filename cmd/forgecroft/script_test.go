@@ -81,6 +81,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("ACCOUNT", user.Account)
 	env.Setenv("ROLE_ARN", "arn:aws:iam::123456789012:role/deploy")
 	env.Setenv("DATA_DIR", s.server.DataDir)
+	env.Setenv("DATABASE_URL", s.server.DatabaseURL())
 	t.Cleanup(func() { s.mustHide(t, "the server's log", s.server.Log.String()) })
 	return writeSecrets(filepath.Join(env.WorkDir, "secrets"), map[string]string{
 		"owner.key": s.server.OwnerKey, "gcp.json": string(key), "cloudflare": cloudflareToken + "\n",

@@ -95,6 +95,9 @@ func serve(t testing.TB, handler http.Handler) string {
 	return server.URL
 }
 
+// DatabaseURL is where it keeps its metadata, if that is not the data directory.
+func (s *Server) DatabaseURL() string { return s.environ["FORGECROFT_DATABASE_URL"] }
+
 // MustRun starts the server on its data directory, after [Server.MustStop] or for the first time.
 func (s *Server) MustRun(t testing.TB) {
 	t.Helper()
