@@ -46,6 +46,7 @@ type stage struct {
 //
 //	$FORGECROFT_API_URL, $FORGECROFT_API_KEY_FILE  the server, and the owner's key
 //	$AWS_KEY_ID, $ROLE_ARN, $ACCOUNT               good for the fakes; the secrets are in $WORK/secrets
+//	$REFERENCE                                     docs/cli.md
 //
 // and the commands of [stage], besides testscript's own.
 func TestScripts(t *testing.T) {
@@ -81,6 +82,11 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("ACCOUNT", user.Account)
 	env.Setenv("ROLE_ARN", "arn:aws:iam::123456789012:role/deploy")
 	env.Setenv("DATA_DIR", s.server.DataDir)
+	reference, err := filepath.Abs("../../docs/cli.md")
+	if err != nil {
+		return err
+	}
+	env.Setenv("REFERENCE", reference)
 	env.Setenv("DATABASE_URL", s.server.DatabaseURL())
 	t.Cleanup(func() { s.mustHide(t, "the server's log", s.server.Log.String()) })
 	return writeSecrets(filepath.Join(env.WorkDir, "secrets"), map[string]string{

@@ -31,6 +31,9 @@ func (a *app) auditList() *cobra.Command {
 		Use: "list", Short: "List audit events, the newest first", Aliases: []string{"ls"}, Args: cobra.NoArgs,
 		Example: "  forgecroft audit list --action environment.deliver --since 2026-11-01T00:00:00Z\n  forgecroft audit list --outcome denied --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit < 0 {
+				return usage("--limit is a number of events; 0: all")
+			}
 			client, err := a.client()
 			if err != nil {
 				return err

@@ -64,6 +64,9 @@ func (a *app) logoutCommand() *cobra.Command {
 				return err
 			}
 			name := first(a.profile, known.Current)
+			if name == "" {
+				return usage("not logged in: there is nothing to forget")
+			}
 			if _, found := known.Profiles[name]; !found {
 				return usage("there is no profile %q", name)
 			}

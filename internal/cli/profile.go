@@ -118,7 +118,11 @@ func (a *app) client() (*sdk.Client, error) {
 	if key == "" {
 		return nil, &exitError{exitDenied, errors.New("not logged in: run `forgecroft login`, or set FORGECROFT_API_KEY")}
 	}
-	return sdk.New(address, key, sdk.WithUserAgent("forgecroft/"+version))
+	client, err := sdk.New(address, key, sdk.WithUserAgent("forgecroft/"+version))
+	if err != nil {
+		return nil, usage("%w", err)
+	}
+	return client, nil
 }
 
 // key finds the API key. A profile's key goes to that profile's server only.
@@ -128,7 +132,10 @@ func (a *app) key(used profile, address string) (string, error) {
 	}
 	if path := a.getenv("FORGECROFT_API_KEY_FILE"); path != "" {
 		text, err := readPrivate(path)
-		return strings.TrimSpace(string(text)), err
+		if err != nil {
+			return "", fmt.Errorf("reading the API key that FORGECROFT_API_KEY_FILE names: %w", err)
+		}
+		return strings.TrimSpace(string(text)), nil
 	}
 	if used.URL != "" && strings.TrimSuffix(used.URL, "/") != strings.TrimSuffix(address, "/") {
 		return "", nil
