@@ -8,7 +8,7 @@ import (
 )
 
 // gcPercent lets garbage grow to a few times what is live, which is some ten megabytes: a tenth less work per delivery for memory that every machine has.
-const gcPercent = 400
+const gcPercent = 200
 
 // tune fits Go's runtime to this work, once per process. What the operator set by GOGC or GOMAXPROCS stays.
 var tune = sync.OnceFunc(func() {
