@@ -4,12 +4,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -54,6 +59,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", Setup: setUp, RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"cli": hides, "reveals": reveals, "json": checkJSON, "keep": keep, "stop": stop, "start": start, "fault": faults, "role": role,
+			"overtaken": overtaken,
 		},
 	})
 }
@@ -208,6 +214,25 @@ func start(ts *testscript.TestScript, _ bool, _ []string) {
 	s := stageOf(ts)
 	s.server.MustRun(fatal{ts: ts})
 	ts.Setenv("FORGECROFT_API_URL", s.server.URL)
+}
+
+// overtaken lets somebody else describe a workspace as "theirs" just before the next change of it arrives.
+func overtaken(ts *testscript.TestScript, _ bool, _ []string) {
+	s := stageOf(ts).server
+	target, err := url.Parse(s.URL)
+	ts.Check(err)
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+	var once sync.Once
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPatch {
+			once.Do(func() {
+				s.MustCall(fatal{ts: ts}, s.OwnerKey, r.Method, r.URL.Path, `{"description": "theirs"}`, "If-Match", r.Header.Get("If-Match"), "Content-Type", r.Header.Get("Content-Type"))
+			})
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	ts.Defer(front.Close)
+	ts.Setenv("FORGECROFT_API_URL", front.URL)
 }
 
 // fatal lets a script stand for its test.
