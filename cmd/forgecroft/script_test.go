@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -59,7 +61,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", Setup: setUp, RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"cli": hides, "reveals": reveals, "json": checkJSON, "keep": keep, "stop": stop, "start": start, "fault": faults, "role": role,
-			"overtaken": overtaken,
+			"overtaken": overtaken, "cut": cut,
 		},
 	})
 }
@@ -231,6 +233,22 @@ func overtaken(ts *testscript.TestScript, _ bool, _ []string) {
 		}
 		proxy.ServeHTTP(w, r)
 	}))
+	ts.Defer(front.Close)
+	ts.Setenv("FORGECROFT_API_URL", front.URL)
+}
+
+// cut cuts the answers to deliveries off in the middle, from now on.
+func cut(ts *testscript.TestScript, _ bool, _ []string) {
+	target, err := url.Parse(stageOf(ts).server.URL)
+	ts.Check(err)
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, ErrorLog: log.New(io.Discard, "", 0)}
+	proxy.ModifyResponse = func(r *http.Response) error {
+		if r.Request.Method == http.MethodPost {
+			r.Body = io.NopCloser(io.LimitReader(r.Body, 20))
+		}
+		return nil
+	}
+	front := httptest.NewServer(proxy)
 	ts.Defer(front.Close)
 	ts.Setenv("FORGECROFT_API_URL", front.URL)
 }
