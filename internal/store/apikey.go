@@ -9,14 +9,16 @@ import (
 )
 
 const apiKeyColumns = `organization_id, id, name, role, project_id, workspace_id, hash, hint, created_by, created_at, expires_at, revoked_at,
-	last_used_at`
+	last_used_at, checksum`
 
 func scanAPIKey(r *row) forgecroft.APIKey {
-	return forgecroft.APIKey{
+	k := forgecroft.APIKey{
 		OrganizationID: r.text(), ID: r.text(), Name: r.text(), Role: forgecroft.Role(r.text()),
 		Scope: forgecroft.KeyScope{ProjectID: r.text(), WorkspaceID: r.text()}, Hash: r.bytes(), Hint: r.text(),
 		CreatedBy: r.text(), CreatedAt: r.time(), ExpiresAt: r.time(), RevokedAt: r.time(), LastUsedAt: r.time(),
 	}
+	r.compare(keyChecksum(&k), "API key", k.ID)
+	return k
 }
 
 // APIKey implements [forgecroft.APIKeyReader].
@@ -55,12 +57,13 @@ func (s *Store) Authenticate(ctx context.Context, keyID string) (*forgecroft.API
 
 // CreateAPIKey implements [forgecroft.APIKeyWriter].
 func (t *tx) CreateAPIKey(ctx context.Context, k forgecroft.APIKey) error {
+	sum := keyChecksum(&k)
 	_, err := t.exec(ctx, `
 		INSERT INTO api_keys (organization_id, id, name, role, project_id, workspace_id, hash, hint, created_by, created_at, expires_at,
-			revoked_at, last_used_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+			revoked_at, last_used_at, checksum)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
 		k.OrganizationID, k.ID, k.Name, string(k.Role), optional(k.Scope.ProjectID), optional(k.Scope.WorkspaceID), k.Hash, k.Hint,
-		k.CreatedBy, micros(k.CreatedAt), micros(k.ExpiresAt), micros(k.RevokedAt), micros(k.LastUsedAt))
+		k.CreatedBy, micros(k.CreatedAt), micros(k.ExpiresAt), micros(k.RevokedAt), micros(k.LastUsedAt), sum.stored())
 	if errors.Is(err, errUnique) {
 		return forgecroft.Errorf(forgecroft.KindConflict, "api_key_exists", "There is an API key with this id already.")
 	}
@@ -70,10 +73,16 @@ func (t *tx) CreateAPIKey(ctx context.Context, k forgecroft.APIKey) error {
 // RevokeAPIKey implements [forgecroft.APIKeyWriter].
 func (t *tx) RevokeAPIKey(ctx context.Context, organizationID, id string, at time.Time) error {
 	t.changed |= changedKeys
-	n, err := t.exec(ctx, "UPDATE api_keys SET revoked_at = $3 WHERE organization_id = $1 AND id = $2 AND revoked_at IS NULL",
-		organizationID, id, at.UnixMicro())
-	if err == nil && n == 0 {
-		err = forgecroft.NotFound("API key")
+	k, err := t.APIKey(ctx, organizationID, id)
+	if err != nil {
+		return err
 	}
+	if !k.RevokedAt.IsZero() {
+		return forgecroft.NotFound("API key")
+	}
+	k.RevokedAt = at
+	sum := keyChecksum(&k)
+	_, err = t.exec(ctx, "UPDATE api_keys SET revoked_at = $3, checksum = $4 WHERE organization_id = $1 AND id = $2",
+		organizationID, id, at.UnixMicro(), sum.stored())
 	return err
 }

@@ -10,7 +10,7 @@ import (
 // configColumns are what a delivery needs to know. Reads for other ends add [configUsers].
 const configColumns = `c.organization_id, c.id, c.project_id, c.name, c.description, c.type, c.secret_version, c.reference, c.fields,
 	c.public_values, c.secret_size, c.secrets_stored_at, c.external_id, c.source_id, c.verification, c.last_attempt,
-	c.last_delivered_at, c.revision, c.created_by, c.created_at, c.updated_at`
+	c.last_delivered_at, c.revision, c.created_by, c.created_at, c.updated_at, c.checksum`
 
 // configUsers are the workspaces that have a config attached, joined with commas: at most 200, as the contract says. They are sorted when they
 // are scanned, which is cheaper.
@@ -24,12 +24,12 @@ func scanConfig(r *row) forgecroft.CredentialConfig {
 		OrganizationID: r.text(), ID: r.text(), ProjectID: r.text(), Name: r.text(), Description: r.text(), Type: r.text(),
 		SecretVersion: r.int(), Reference: forgecroft.Reference(r.text()), Fields: []string{}, Public: map[string]string{},
 	}
-	r.json(&c.Fields)
-	r.json(&c.Public)
+	fields, public := r.json(&c.Fields), r.json(&c.Public)
 	c.SecretSize, c.SecretsStoredAt = int(r.int()), r.time()
 	c.ExternalID, c.SourceID = r.text(), r.text()
 	c.Verification, c.LastAttempt = scanVerification(r), scanVerification(r)
 	c.LastDeliveredAt, c.Revision, c.CreatedBy, c.CreatedAt, c.UpdatedAt = r.time(), r.int(), r.text(), r.time(), r.time()
+	r.compare(configChecksum(&c, fields, public), "credential config", c.ID)
 	return c
 }
 
@@ -105,15 +105,17 @@ func (r reader) CredentialConfigUsers(ctx context.Context, organizationID, id st
 
 // CreateCredentialConfig implements [forgecroft.CredentialConfigWriter].
 func (t *tx) CreateCredentialConfig(ctx context.Context, c forgecroft.CredentialConfig) error {
+	fields, public := encodeFields(c.Fields), encodePublic(c.Public)
+	sum := configChecksum(&c, fields, public)
 	_, err := t.exec(ctx, `
 		INSERT INTO credential_configs (organization_id, id, project_id, name, search_name, description, type, secret_version, reference, fields,
 			public_values, secret_size, secrets_stored_at, external_id, source_id, verification, verification_version, verification_valid,
-			last_attempt, last_delivered_at, revision, created_by, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24)`,
+			last_attempt, last_delivered_at, revision, created_by, created_at, updated_at, checksum)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)`,
 		c.OrganizationID, c.ID, optional(c.ProjectID), c.Name, searchable(c.Name), c.Description, c.Type, c.SecretVersion,
-		optional(string(c.Reference)), encodeFields(c.Fields), encodePublic(c.Public), int64(c.SecretSize), micros(c.SecretsStoredAt), c.ExternalID,
+		optional(string(c.Reference)), fields, public, int64(c.SecretSize), micros(c.SecretsStoredAt), c.ExternalID,
 		optional(c.SourceID), encodeVerification(c.Verification), verificationVersion(c.Verification), verificationValid(c.Verification),
-		encodeVerification(c.LastAttempt), micros(c.LastDeliveredAt), c.Revision, c.CreatedBy, micros(c.CreatedAt), micros(c.UpdatedAt))
+		encodeVerification(c.LastAttempt), micros(c.LastDeliveredAt), c.Revision, c.CreatedBy, micros(c.CreatedAt), micros(c.UpdatedAt), sum.stored())
 	return missing(nameTaken(err, "credential config", c.Name), "project, or credential config to build on")
 }
 
@@ -121,12 +123,14 @@ func (t *tx) CreateCredentialConfig(ctx context.Context, c forgecroft.Credential
 // the time of the last delivery.
 func (t *tx) UpdateCredentialConfig(ctx context.Context, c forgecroft.CredentialConfig) error {
 	t.changed |= changedPlans
+	fields, public := encodeFields(c.Fields), encodePublic(c.Public)
+	sum := configChecksum(&c, fields, public)
 	n, err := t.exec(ctx, `
 		UPDATE credential_configs SET description = $3, secret_version = $4, reference = $5, fields = $6, public_values = $7, secret_size = $8,
-			secrets_stored_at = $9, external_id = $10, revision = $11, updated_at = $12
+			secrets_stored_at = $9, external_id = $10, revision = $11, updated_at = $12, checksum = $13
 		WHERE organization_id = $1 AND id = $2 AND revision = $11 - 1`,
-		c.OrganizationID, c.ID, c.Description, c.SecretVersion, optional(string(c.Reference)), encodeFields(c.Fields), encodePublic(c.Public),
-		int64(c.SecretSize), micros(c.SecretsStoredAt), c.ExternalID, c.Revision, micros(c.UpdatedAt))
+		c.OrganizationID, c.ID, c.Description, c.SecretVersion, optional(string(c.Reference)), fields, public,
+		int64(c.SecretSize), micros(c.SecretsStoredAt), c.ExternalID, c.Revision, micros(c.UpdatedAt), sum.stored())
 	if err != nil {
 		return err
 	}

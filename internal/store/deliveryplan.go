@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
@@ -64,7 +65,11 @@ func loadPlan(ctx context.Context, r reader, organizationID, workspaceID string)
 		Sources:   map[string]forgecroft.CredentialConfig{},
 	}
 	for _, id := range w.CredentialConfigIDs {
-		plan.Configs = append(plan.Configs, configs[id])
+		config, found := configs[id]
+		if !found {
+			return nil, spoilt(fmt.Errorf("the credential config %s is attached and not there", id))
+		}
+		plan.Configs = append(plan.Configs, config)
 	}
 	for _, c := range configs {
 		if source, known := configs[c.SourceID]; known {

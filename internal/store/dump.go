@@ -57,13 +57,13 @@ func Tables() []Table {
 		table("instance", "singleton", "singleton:i id keys_reference created_at:i"),
 		table("projects", "organization_id, id", "organization_id id name search_name description revision:i created_at:i updated_at:i"),
 		table("workspaces", "organization_id, id",
-			"organization_id id project_id name search_name description revision:i last_delivered_at:i created_at:i updated_at:i"),
+			"organization_id id project_id name search_name description revision:i last_delivered_at:i created_at:i updated_at:i checksum:i"),
 		configsTable(),
 		table("attachments", "organization_id, workspace_id, position", "organization_id workspace_id position:i credential_config_id"),
 		table("secret_versions", "organization_id, credential_config_id, version",
 			"organization_id credential_config_id version:i reference fields created_by created_at:i"),
 		table("api_keys", "id",
-			"id organization_id name role project_id workspace_id hash:b hint created_by created_at:i expires_at:i revoked_at:i last_used_at:i"),
+			"id organization_id name role project_id workspace_id hash:b hint created_by created_at:i expires_at:i revoked_at:i last_used_at:i checksum:i"),
 		table("audit_events", "organization_id, sequence",
 			"organization_id sequence:i id time:i actor_key_id actor_name action object_type object_id outcome request_id remote_addr details digest:b previous:b hash:b"),
 		table("audit_checkpoints", "organization_id, sequence, time", "organization_id sequence:i time:i hash:b key_id signature:b"),
@@ -77,7 +77,7 @@ func Tables() []Table {
 func configsTable() Table {
 	t := table("credential_configs", "organization_id, id",
 		"organization_id id project_id name search_name description type secret_version:i reference fields public_values secret_size:i secrets_stored_at:i "+
-			"external_id source_id verification verification_version:i verification_valid:i last_attempt last_delivered_at:i revision:i created_by created_at:i updated_at:i")
+			"external_id source_id verification verification_version:i verification_valid:i last_attempt last_delivered_at:i revision:i created_by created_at:i updated_at:i checksum:i")
 	t.later, t.key = "source_id", []string{"organization_id", "id"}
 	return t
 }

@@ -28,7 +28,7 @@ func (r *row) take() driver.Value {
 
 func (r *row) fail(want string) {
 	if r.err == nil {
-		r.err = fmt.Errorf("column %d: expected %s", r.next, want)
+		r.err = spoilt(fmt.Errorf("column %d: expected %s", r.next, want))
 	}
 }
 
@@ -97,16 +97,18 @@ func (r *row) list() []string {
 	return strings.Split(text, ",")
 }
 
-// json decodes a JSON column into to; NULL leaves it as it is.
-func (r *row) json(to any) {
-	if text := r.text(); text != "" {
+// json decodes a JSON column into to, and returns its text; NULL leaves to as it is.
+func (r *row) json(to any) string {
+	text := r.text()
+	if text != "" {
 		r.decoded(json.Unmarshal([]byte(text), to))
 	}
+	return text
 }
 
 func (r *row) decoded(err error) {
 	if err != nil && r.err == nil {
-		r.err = fmt.Errorf("column %d: decoding JSON: %w", r.next, err)
+		r.err = spoilt(fmt.Errorf("column %d: decoding JSON: %w", r.next, err))
 	}
 }
 

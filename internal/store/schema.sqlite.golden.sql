@@ -14,7 +14,7 @@ CREATE TABLE api_keys (
     expires_at      INTEGER,
     revoked_at      INTEGER,
     last_used_at    INTEGER
-) STRICT;
+, checksum INTEGER) STRICT;
 
 CREATE INDEX api_keys_by_organization ON api_keys (organization_id, id);
 
@@ -89,7 +89,7 @@ CREATE TABLE credential_configs (
     revision             INTEGER NOT NULL,
     created_by           TEXT    NOT NULL,
     created_at           INTEGER NOT NULL,
-    updated_at           INTEGER NOT NULL,
+    updated_at           INTEGER NOT NULL, checksum INTEGER,
     PRIMARY KEY (organization_id, id),
     UNIQUE (organization_id, name),
     FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id) ON DELETE RESTRICT,
@@ -189,7 +189,7 @@ CREATE TABLE workspaces (
     revision          INTEGER NOT NULL,
     last_delivered_at INTEGER,
     created_at        INTEGER NOT NULL,
-    updated_at        INTEGER NOT NULL,
+    updated_at        INTEGER NOT NULL, checksum INTEGER,
     PRIMARY KEY (organization_id, id),
     UNIQUE (organization_id, name),
     FOREIGN KEY (organization_id, project_id) REFERENCES projects (organization_id, id) ON DELETE RESTRICT

@@ -180,9 +180,16 @@ func TestForeignDatabaseIsRefused(t *testing.T) {
 
 func TestIntegrityFindsDanglingRows(t *testing.T) {
 	path := closedFile(t)
+	s := open(t, filepath.Dir(path))
 	raw(t, path, "PRAGMA foreign_keys = OFF", "DELETE FROM organizations")
-	if err := open(t, filepath.Dir(path)).Integrity(t.Context()); !errors.Is(err, forgecroft.KindIntegrity) {
+	if err := s.Integrity(t.Context()); !errors.Is(err, forgecroft.KindIntegrity) {
 		t.Errorf("got %v, want %s", err, forgecroft.KindIntegrity)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := reopen(t, path); !errors.Is(err, forgecroft.KindIntegrity) {
+		t.Errorf("the next start: got %v, want %s", err, forgecroft.KindIntegrity)
 	}
 }
 

@@ -18,8 +18,8 @@ import (
 // applicationID marks a SQLite file as ours ("Fcft"; sqlite.org/fileformat2.html, section 1.3.5). The first migration sets it.
 const applicationID = 0x46636674
 
-// How large a file may be to be checked page by page at start: always, and after a stop that was not clean. Beyond, a start would take too
-// long, and fsck is there.
+// How large a file may be to be checked at start: always, with every index and reference; and page by page, after a stop that was not clean.
+// Beyond, a start would take too long, and fsck is there.
 const (
 	alwaysChecked       = 4 << 20
 	checkedAfterUnclean = 128 << 20
@@ -103,7 +103,9 @@ func checkFile(ctx context.Context, c *conn, before fileState, logger *slog.Logg
 		return damaged("the file is not a database of Forgecroft: its application id is %#x", id)
 	}
 	switch {
-	case before.size <= alwaysChecked, before.unclean && before.size <= checkedAfterUnclean:
+	case before.size <= alwaysChecked:
+		return integritySQLite(ctx, c)
+	case before.unclean && before.size <= checkedAfterUnclean:
 		return runCheck(ctx, c, "PRAGMA quick_check(1)")
 	case before.unclean:
 		logger.WarnContext(ctx, "the server was not stopped cleanly and the database is too large to be checked at start; run forgecroft server fsck when convenient",

@@ -60,9 +60,17 @@ func (s *Store) Check(ctx context.Context) error {
 	return s.Update(ctx, func(forgecroft.Tx) error { return nil })
 }
 
-// Integrity checks the whole database as thoroughly as its engine can be asked to. It may take long; other reads and writes go on. Damage is
+// Integrity checks the whole database as thoroughly as its engine can be asked to, and compares every checksum. It may take long; other reads and writes go on. Damage is
 // [forgecroft.KindIntegrity].
 func (s *Store) Integrity(ctx context.Context) error {
+	if err := s.checkEngine(ctx); err != nil {
+		return err
+	}
+	return s.Snapshot(ctx, func(snapshot Snapshot) error { return compareChecksums(ctx, snapshot.session) })
+}
+
+// checkEngine asks the database to check itself.
+func (s *Store) checkEngine(ctx context.Context) error {
 	c, err := s.pool.acquire(ctx)
 	if err != nil {
 		return err

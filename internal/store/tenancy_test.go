@@ -20,6 +20,7 @@ var tenantTables = []string{
 // acrossTenants are the functions that may read or write rows whatever their organization, each with the reason.
 var acrossTenants = map[string]string{
 	"Authenticate":           "the key that is presented says which organization it belongs to",
+	"compareChecksums":       "fsck reads every row, and gives away only which one is damaged",
 	"SecretBindings":         "the vault is one for all: fsck compares it with every organization's references",
 	"ReferenceLive":          "the sweeper asks before it destroys; references are unguessable and never a client's",
 	"Intents":                "the sweeper works for all organizations",

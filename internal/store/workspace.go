@@ -7,16 +7,18 @@ import (
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
 
-// workspaceColumns end with the attached credential configs in order, joined with commas.
+// workspaceColumns end with the attached credential configs in order, joined with commas, and the checksum of it all.
 const workspaceColumns = `w.organization_id, w.id, w.project_id, w.name, w.description, w.revision, w.last_delivered_at, w.created_at, w.updated_at,
 	(SELECT string_agg(a.credential_config_id, ',' ORDER BY a.position) FROM attachments a
-	 WHERE a.organization_id = w.organization_id AND a.workspace_id = w.id)`
+	 WHERE a.organization_id = w.organization_id AND a.workspace_id = w.id), w.checksum`
 
 func scanWorkspace(r *row) forgecroft.Workspace {
-	return forgecroft.Workspace{
+	w := forgecroft.Workspace{
 		OrganizationID: r.text(), ID: r.text(), ProjectID: r.text(), Name: r.text(), Description: r.text(), Revision: r.int(),
 		LastDeliveredAt: r.time(), CreatedAt: r.time(), UpdatedAt: r.time(), CredentialConfigIDs: r.list(),
 	}
+	r.compare(workspaceChecksum(&w), "workspace", w.ID)
+	return w
 }
 
 // Workspace implements [forgecroft.WorkspaceReader].
@@ -43,11 +45,13 @@ func (r reader) Workspaces(ctx context.Context, organizationID string, f forgecr
 
 // CreateWorkspace implements [forgecroft.WorkspaceWriter].
 func (t *tx) CreateWorkspace(ctx context.Context, w forgecroft.Workspace) error {
+	sum := workspaceChecksum(&w)
 	_, err := t.exec(ctx, `
-		INSERT INTO workspaces (organization_id, id, project_id, name, search_name, description, revision, last_delivered_at, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		INSERT INTO workspaces (organization_id, id, project_id, name, search_name, description, revision, last_delivered_at, created_at, updated_at,
+			checksum)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		w.OrganizationID, w.ID, w.ProjectID, w.Name, searchable(w.Name), w.Description, w.Revision,
-		micros(w.LastDeliveredAt), micros(w.CreatedAt), micros(w.UpdatedAt))
+		micros(w.LastDeliveredAt), micros(w.CreatedAt), micros(w.UpdatedAt), sum.stored())
 	if err != nil {
 		return missing(nameTaken(err, "workspace", w.Name), "project")
 	}
@@ -73,10 +77,11 @@ func (t *tx) UpdateWorkspace(ctx context.Context, w forgecroft.Workspace) error 
 	if err != nil {
 		return err
 	}
+	sum := workspaceChecksum(&w)
 	n, err := t.exec(ctx, `
-		UPDATE workspaces SET project_id = $3, name = $4, search_name = $5, description = $6, revision = $7, updated_at = $8
+		UPDATE workspaces SET project_id = $3, name = $4, search_name = $5, description = $6, revision = $7, updated_at = $8, checksum = $9
 		WHERE organization_id = $1 AND id = $2 AND revision = $7 - 1`,
-		w.OrganizationID, w.ID, w.ProjectID, w.Name, searchable(w.Name), w.Description, w.Revision, micros(w.UpdatedAt))
+		w.OrganizationID, w.ID, w.ProjectID, w.Name, searchable(w.Name), w.Description, w.Revision, micros(w.UpdatedAt), sum.stored())
 	if err != nil {
 		return missing(nameTaken(err, "workspace", w.Name), "project")
 	}

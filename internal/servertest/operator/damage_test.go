@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -67,15 +68,19 @@ func TestFsckFindsDamage(t *testing.T) {
 	again.mustDeliver(t, n, value)
 }
 
-// TestCorruption flips bytes in the files of stopped servers, and cuts them off: the next start serves what is right or refuses (DUR-21).
+// TestCorruption flips bytes in the files of stopped servers, and cuts them off: the next start serves what is right or refuses (DUR-21). With
+// FORGECROFT_CRASH=long it does so 1,000 times.
 func TestCorruption(t *testing.T) {
 	t.Parallel()
 	p, n := filled(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	refused, served := 0, 0
-	for i := range 40 {
+	rounds, refused, served := 40, 0, 0
+	if os.Getenv("FORGECROFT_CRASH") == "long" {
+		rounds = 1000
+	}
+	for i := range rounds {
 		name := []string{"metadata.db", "vault.db"}[i%2]
 		path := filepath.Join(p.data(), name)
 		whole := mustRead(t, path)
@@ -116,7 +121,7 @@ func (p place) serves(t *testing.T, n tenant) bool {
 		client := mustClient(t, s.URL, strings.TrimSpace(string(mustRead(t, p.ownerKey()))))
 		env, err := client.Deliver(t.Context(), n.workspace, sdk.DeliverRequest{})
 		if err == nil && env.Env[variable] != value {
-			t.Errorf("another value was delivered")
+			t.Errorf("another value was delivered: %d variables, %d files", len(env.Env), len(env.Files))
 		}
 		s.Stop(syscall.SIGTERM)
 	} else if !strings.Contains(s.Log.String(), "forgecroft: ") {
