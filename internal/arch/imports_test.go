@@ -27,6 +27,7 @@ var allowed = map[string][]string{ // package → packages it may import
 	"internal/vault/envelope":     {},
 	"internal/vault/cache":        {"internal/forgecroft"},
 	"internal/vault/embedded":     {"internal/forgecroft", "internal/vault/cache", "internal/vault/envelope"},
+	"internal/vault/moving":       {"internal/forgecroft"},
 	"internal/vault/openbao":      {"internal/forgecroft", "internal/vault/cache", "internal/vault/envelope"},
 	"internal/vault/vaulttest":    {"internal/forgecroft"},
 	"internal/store":              {"internal/forgecroft"},
