@@ -33,6 +33,9 @@ func Backup(ctx context.Context, c Config, path string, progress backup.Progress
 
 // takeBackup takes a backup of the open stores.
 func (h *house) takeBackup(ctx context.Context, progress backup.Progress) (*backup.Taken, error) {
+	if h.moving != nil && !h.moving.Done() {
+		return nil, forgecroft.Errorf(forgecroft.KindConflict, "secrets_moving", "The secrets are being moved to another vault. Take the backup when that is done; the server's log tells.")
+	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return nil, err

@@ -31,8 +31,10 @@ type Config struct {
 
 	DatabaseURL forgecroft.Secret // of PostgreSQL; zero: SQLite in the data directory
 
-	Vault string    // embedded or openbao
-	Bao   BaoConfig // for openbao
+	Vault           string    // embedded or openbao
+	Bao             BaoConfig // for openbao
+	MoveFrom        string    // embedded: secrets move from there to openbao while the server works; empty: nothing moves
+	MoveFromKeyFile string    // key ring of the vault that is moved from; empty: the same as the other's
 
 	STSEndpoint       *url.URL // nil: AWS's own, by region
 	GCPTokenURL       *url.URL // nil: Google's own

@@ -11,7 +11,9 @@ import (
 )
 
 // stateless reports whether a server keeps nothing on its own disk: one of any number of replicas.
-func (c *Config) stateless() bool { return !c.DatabaseURL.IsZero() && c.Vault == vaultOpenBao }
+func (c *Config) stateless() bool {
+	return !c.DatabaseURL.IsZero() && c.Vault == vaultOpenBao && c.MoveFrom == ""
+}
 
 // openStores opens the vault and the metadata database. A database file is opened after the vault, so that a wrong key is refused before anything is
 // written. A database server is asked first whether the installation exists: at a first start, and after an upgrade, its tables are

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/forgecroft/forgecroft/internal/backup"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
@@ -134,11 +133,8 @@ func migrate(c Config, file string, stderr io.Writer, move func(h *house) (backu
 	if err := errors.Join(err, h.closeStores()); err != nil {
 		return moved, err
 	}
-	if exists(path + "-wal") {
-		return moved, fmt.Errorf("%s has a log that was not carried over; repeat the command", path)
-	}
-	if err := os.Rename(path, path+movedSuffix); err != nil {
+	if err := setAside(c, file); err != nil {
 		return moved, fmt.Errorf("letting the source go: %w", err)
 	}
-	return moved, syncDir(c.DataDir)
+	return moved, nil
 }

@@ -41,6 +41,9 @@ func (h *house) serve(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	if err := h.checkMoveTarget(ctx); err != nil {
+		return err
+	}
 	h.warnAboutKeyFile()
 	keeper := broker.NewKeeper(b)
 	handler, err := h.handler(b, keeper)
@@ -57,6 +60,7 @@ func (h *house) serve(ctx context.Context, stdout io.Writer) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	var background sync.WaitGroup
 	background.Go(func() { keeper.Run(work) })
+	background.Go(func() { h.moveOn(work) })
 	err = h.answer(ctx, httpapi.Server(handler), listener)
 	stopWork()
 	background.Wait()

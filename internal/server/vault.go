@@ -22,7 +22,10 @@ type closingVault interface {
 // is refused, never filled up with something new.
 func (h *house) openVault(ctx context.Context, hasMetadata bool) error {
 	open := h.openEmbedded
-	if h.config.Vault == vaultOpenBao {
+	switch {
+	case h.config.MoveFrom != "":
+		open = h.openMoving
+	case h.config.Vault == vaultOpenBao:
 		open = h.openBao
 	}
 	if err := open(ctx, hasMetadata); err != nil {
@@ -56,7 +59,7 @@ func (h *house) openEmbedded(ctx context.Context, hasMetadata bool) error {
 // openBao opens the vault in OpenBao or HashiCorp Vault.
 func (h *house) openBao(ctx context.Context, hasMetadata bool) error {
 	if exists(h.config.path(vaultFile)) {
-		return fmt.Errorf("%s is there: this installation keeps its secrets in the data directory; start it with --vault embedded, or move them with forgecroft migrate vault", h.config.path(vaultFile))
+		return fmt.Errorf("%s is there: this installation keeps its secrets in the data directory; start it with --vault embedded, or move them: --vault-move-from embedded does so while the server works, forgecroft migrate vault while it is stopped", h.config.path(vaultFile))
 	}
 	v, err := h.bao(ctx, hasMetadata)
 	if err != nil {

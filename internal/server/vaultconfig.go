@@ -40,6 +40,8 @@ func vaultSettings() []Setting {
 	}
 	return []Setting{
 		{"vault", "FORGECROFT_VAULT", vaultEmbedded, "where secrets are kept: embedded (in the data directory) or openbao (OpenBao or HashiCorp Vault; the other --vault settings are for that)", false, setVault},
+		{"vault-move-from", "FORGECROFT_VAULT_MOVE_FROM", "", "embedded: with --vault openbao, move the secrets of the data directory there while the server works", false, setMoveFrom},
+		{"vault-move-from-key-file", "FORGECROFT_VAULT_MOVE_FROM_KEY_FILE", "", "key file of the secrets that are moved, if OpenBao gets them sealed with other keys, or with none (--vault-envelope=off)", false, setString(func(c *Config) *string { return &c.MoveFromKeyFile })},
 		{"vault-addr", "BAO_ADDR", "", "address of OpenBao or HashiCorp Vault: https://host:port, or http:// on this machine", false, text(func(b *BaoConfig) *string { return &b.Address })},
 		{"vault-namespace", "BAO_NAMESPACE", "", "namespace to work in", false, text(func(b *BaoConfig) *string { return &b.Namespace })},
 		{"vault-ca-cert", "BAO_CACERT", "", "file with the CA certificates (PEM) to trust instead of the system's", false, text(func(b *BaoConfig) *string { return &b.CACert })},
@@ -66,6 +68,15 @@ func setVault(c *Config, value string) error {
 	return nil
 }
 
+// setMoveFrom reads where secrets are moved from.
+func setMoveFrom(c *Config, value string) error {
+	if value != "" && value != vaultEmbedded {
+		return errors.New("it takes embedded")
+	}
+	c.MoveFrom = value
+	return nil
+}
+
 // lookup reads the variable of a setting, or the one that HashiCorp Vault's own tools read for the same. It returns the name too.
 func lookup(env string, getenv func(string) string) (name, value string) {
 	if rest, found := strings.CutPrefix(env, "BAO_"); found && getenv(env) == "" {
@@ -78,7 +89,12 @@ func lookup(env string, getenv func(string) string) (name, value string) {
 
 // checkVault looks for settings of the vault that do not go together.
 func (c *Config) checkVault() error {
-	if c.Vault != vaultOpenBao {
+	switch {
+	case c.MoveFromKeyFile != "" && c.MoveFrom == "":
+		return errors.New("--vault-move-from-key-file goes with --vault-move-from")
+	case c.MoveFrom != "" && c.Vault != vaultOpenBao:
+		return errors.New("--vault-move-from goes with --vault openbao, where the secrets move to")
+	case c.Vault != vaultOpenBao:
 		return nil
 	}
 	if !c.Bao.Envelope && (c.KeyFile != "" || c.KeyFD != "" || !c.KeyText.IsZero()) {

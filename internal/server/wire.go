@@ -18,6 +18,7 @@ import (
 	"github.com/forgecroft/forgecroft/internal/provider/gcp"
 	"github.com/forgecroft/forgecroft/internal/store"
 	"github.com/forgecroft/forgecroft/internal/vault/embedded"
+	"github.com/forgecroft/forgecroft/internal/vault/moving"
 )
 
 // The files of the data directory.
@@ -36,6 +37,7 @@ type house struct {
 	vault     closingVault
 	keyRing   forgecroft.KeyRing // nil: the vault has no keys of its own
 	vaultFile *embedded.Vault    // the vault, if it is the embedded one; else nil
+	moving    *moving.Vault      // the vault, if secrets are on their way from the embedded one; else nil
 	types     forgecroft.Registry
 	sts       *aws.Client
 	awsSelf   *aws.ServerIdentity // nil: not allowed
