@@ -124,6 +124,6 @@ func RemoveKey(ctx context.Context, c Config, id string, stdout, stderr io.Write
 // that is stopped.
 func RecoverOwner(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 	return maintain(ctx, c, stderr, func(h *house) error {
-		return broker.RecoverOwner(ctx, h.brokerConfig(), func(k broker.OwnerKey) error { return h.publish(stdout, k) })
+		return broker.RecoverOwner(ctx, h.brokerConfig(), func(k broker.OwnerKey) error { return h.publish(stdout, "", k) })
 	})
 }

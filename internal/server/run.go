@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
@@ -35,24 +36,24 @@ func Run(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 	return errors.Join(err, h.Close())
 }
 
-// serve prepares the instance, then listens: nobody is answered before the keys have proven right.
+// serve takes the address, prepares the instance, and then answers: the keys have proven right before, and a first start knows where it can be reached.
 func (h *house) serve(ctx context.Context, stdout io.Writer) error {
-	b, err := broker.Open(ctx, h.brokerConfig(), func(k broker.OwnerKey) error { return h.publish(stdout, k) })
-	if err != nil {
-		return err
-	}
 	if err := h.checkMoveTarget(ctx); err != nil {
-		return err
-	}
-	h.warnAboutKeyFile()
-	keeper := broker.NewKeeper(b)
-	handler, err := h.handler(b, keeper)
-	if err != nil {
 		return err
 	}
 	listener, err := h.listen(ctx)
 	if err != nil {
 		return err
+	}
+	b, err := broker.Open(ctx, h.brokerConfig(), func(k broker.OwnerKey) error { return h.publish(stdout, h.reachable(listener.Addr()), k) })
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	h.warnAboutKeyFile()
+	keeper := broker.NewKeeper(b)
+	handler, err := h.handler(b, keeper)
+	if err != nil {
+		return errors.Join(err, listener.Close())
 	}
 	fmt.Fprintf(stdout, "Forgecroft listens on %s://%s (API reference: /docs, console: /console/). Stop it with Ctrl-C.\n", h.config.scheme(), listener.Addr())
 	h.logger.Info("listening", "address", listener.Addr().String(), "tls", h.config.TLSCert != "", "version", h.config.Version)
@@ -114,10 +115,24 @@ func (h *house) warnAboutKeyFile() {
 	}
 }
 
-// publish hands out the owner key of a first start: to the file the operator named, and otherwise once to the screen.
-func (h *house) publish(stdout io.Writer, k broker.OwnerKey) error {
-	if h.config.SaveLogin != nil {
-		if err := h.config.SaveLogin(h.config.scheme()+"://"+h.config.Listen, k.Raw); err != nil {
+// reachable is the URL of the server for programs on this machine: the host as it was configured, with the port that was got. What means all addresses
+// is reached by loopback.
+func (h *house) reachable(address net.Addr) string {
+	host, port, _ := net.SplitHostPort(h.config.Listen) // It was checked with the settings.
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	if tcp, is := address.(*net.TCPAddr); is {
+		port = strconv.Itoa(tcp.Port)
+	}
+	return h.config.scheme() + "://" + net.JoinHostPort(host, port)
+}
+
+// publish hands out the owner key: to the file the operator named, and otherwise once to the screen. With a URL, the CLI is logged in there if that is
+// wanted.
+func (h *house) publish(stdout io.Writer, url string, k broker.OwnerKey) error {
+	if h.config.SaveLogin != nil && url != "" {
+		if err := h.config.SaveLogin(url, k.Raw); err != nil {
 			return fmt.Errorf("logging the CLI in: %w", err)
 		}
 		fmt.Fprintln(stdout, "The CLI on this machine is logged in with the owner key.")

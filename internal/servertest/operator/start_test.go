@@ -2,6 +2,7 @@ package operator_test
 
 import (
 	"fmt"
+	"net"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -53,6 +54,9 @@ func TestLoginIsLeftOnce(t *testing.T) {
 	if info, err := os.Stat(config); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("the profile: %v, %v", info, err)
 	}
+	if text := string(mustRead(t, config)); !strings.Contains(text, s.URL) {
+		t.Errorf("the profile does not lead to %s", s.URL)
+	}
 	s.Stop(syscall.SIGINT)
 	if err := os.Remove(config); err != nil {
 		t.Fatal(err)
@@ -60,6 +64,25 @@ func TestLoginIsLeftOnce(t *testing.T) {
 	p.mustStart(t, nil, "--login")
 	if _, err := os.Stat(config); err == nil {
 		t.Error("the second start, which knows no owner key, left a profile")
+	}
+}
+
+// TestTakenAddress checks that a first start on an address that is taken makes no installation, whose key somebody would have to find again.
+func TestTakenAddress(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	out := p.mustRun(t, 1, append([]string{"server", "--listen", listener.Addr().String()}, p.settings()...)...)
+	if _, err := os.Stat(p.ownerKey()); err == nil || !strings.Contains(out, "in use") {
+		t.Errorf("an owner key is there (%v), or nothing says why:\n%s", err, out)
+	}
+	p.mustStart(t, nil)
+	if _, err := os.Stat(p.ownerKey()); err != nil {
+		t.Errorf("the next start is not a first one: %v", err)
 	}
 }
 
