@@ -2,8 +2,8 @@ package operator_test
 
 import (
 	"fmt"
-	"net"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
