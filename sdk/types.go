@@ -230,6 +230,7 @@ type APIKey struct {
 	Role           string     `json:"role" enum:"reader,runner,member,admin,owner"`
 	Scope          KeyScope   `json:"scope"`
 	Hint           string     `json:"hint" doc:"The first characters of the key."`
+	SingleSignOn   bool       `json:"single_sign_on" doc:"The key stands for a person who signs on to the console by an identity provider; nobody can use it by itself."`
 	CreatedBy      string     `json:"created_by"`
 	CreatedAt      time.Time  `json:"created_at"`
 	ExpiresAt      *time.Time `json:"expires_at"`

@@ -188,7 +188,7 @@ func (b *Broker) RevokeAPIKey(ctx context.Context, call Call, id string) error {
 // keepsOwner refuses to revoke the last live owner key.
 func (b *Broker) keepsOwner(ctx context.Context, tx forgecroft.Tx, k forgecroft.APIKey) error {
 	now := b.instant()
-	if k.Role != forgecroft.RoleOwner || !k.Live(now) {
+	if k.Role != forgecroft.RoleOwner || k.Subject != "" || !k.Live(now) {
 		return nil
 	}
 	owners, err := tx.LiveOwners(ctx, k.OrganizationID, now)

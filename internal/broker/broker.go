@@ -30,7 +30,7 @@ const (
 	storeAttempts  = 8                // how often storing secrets starts over when another one was faster
 )
 
-// Config is what a broker works with. All members but KeyRing, ServerPrincipal, Backup, Now, NewID and Random are required.
+// Config is what a broker works with. All members but KeyRing, ServerPrincipal, Backup, SignOn, Now, NewID and Random are required.
 type Config struct {
 	Store   forgecroft.Store
 	Vault   forgecroft.Vault
@@ -43,6 +43,9 @@ type Config struct {
 
 	// Backup takes a backup of both stores; see [Broker.Backup]. nil: only while the server is stopped.
 	Backup func(ctx context.Context) (Archive, error)
+
+	// SignOn are the rules of single sign-on: who gets which role.
+	SignOn []SignOnRule
 
 	Now    func() time.Time
 	NewID  func() string // UUIDs of version 7
@@ -58,6 +61,7 @@ type deps struct {
 	logger          *slog.Logger
 	serverPrincipal func(ctx context.Context) (string, error)
 	backup          func(ctx context.Context) (Archive, error)
+	signOn          []SignOnRule
 	now             func() time.Time
 	newID           func() string
 	random          io.Reader
@@ -65,7 +69,7 @@ type deps struct {
 
 // deps fills in the clock and the sources of ids and randomness.
 func (c Config) deps() deps {
-	d := deps{c.Store, c.Vault, c.Types, c.KeyRing, c.Logger, c.ServerPrincipal, c.Backup, c.Now, c.NewID, c.Random}
+	d := deps{c.Store, c.Vault, c.Types, c.KeyRing, c.Logger, c.ServerPrincipal, c.Backup, c.SignOn, c.Now, c.NewID, c.Random}
 	if d.now == nil {
 		d.now = time.Now
 	}

@@ -28,7 +28,8 @@ var errSignedOut = forgecroft.Errorf(forgecroft.KindUnauthenticated, "signed_out
 // SignedIn is a session with who it stands for.
 type SignedIn struct {
 	forgecroft.Principal
-	Session forgecroft.Session
+	Session  forgecroft.Session
+	SignedOn bool // by an identity provider: there is no API key that could be asked for again
 }
 
 // sessionHash is how a token is kept.
@@ -46,11 +47,17 @@ func (b *Broker) SignIn(ctx context.Context, call Call, key, previous string) (f
 		return forgecroft.Secret{}, b.refuseSignIn(ctx, call, key, err)
 	}
 	call.Principal = known.Principal()
-	return b.startSession(ctx, call, previous)
+	return b.startSession(ctx, call, previous, beginning{confirmed: b.instant()})
+}
+
+// beginning is what is known of a new session.
+type beginning struct {
+	confirmed time.Time      // when its person last proved who they are
+	notes     map[string]any // for the trail
 }
 
 // startSession begins a session for the principal of the call.
-func (b *Broker) startSession(ctx context.Context, call Call, previous string) (forgecroft.Secret, error) {
+func (b *Broker) startSession(ctx context.Context, call Call, previous string, begins beginning) (forgecroft.Secret, error) {
 	var random [sessionBytes]byte
 	if _, err := io.ReadFull(b.random, random[:]); err != nil {
 		return forgecroft.Secret{}, fmt.Errorf("making a session: %w", err)
@@ -58,7 +65,7 @@ func (b *Broker) startSession(ctx context.Context, call Call, previous string) (
 	token := base64.RawURLEncoding.EncodeToString(random[:])
 	now := b.instant()
 	s := forgecroft.Session{
-		ID: b.newID(), Hash: sessionHash(token), OrganizationID: call.OrganizationID, APIKeyID: call.KeyID, CreatedAt: now, SeenAt: now, ConfirmedAt: now,
+		ID: b.newID(), Hash: sessionHash(token), OrganizationID: call.OrganizationID, APIKeyID: call.KeyID, CreatedAt: now, SeenAt: now, ConfirmedAt: begins.confirmed,
 	}
 	a := act{"session.create", forgecroft.PermSelf, "session", ""}
 	_, err := mutate(ctx, b, call, a, func(tx forgecroft.Tx, e *entry) (struct{}, error) {
@@ -68,7 +75,7 @@ func (b *Broker) startSession(ctx context.Context, call Call, previous string) (
 		if err := tx.TouchAPIKey(ctx, call.OrganizationID, call.KeyID, now); err != nil {
 			return struct{}{}, err
 		}
-		e.objectID = s.ID
+		e.objectID, e.details = s.ID, begins.notes
 		return struct{}{}, tx.CreateSession(ctx, s)
 	})
 	if err != nil {
@@ -127,7 +134,7 @@ func (b *Broker) Session(ctx context.Context, token string) (SignedIn, error) {
 		return SignedIn{}, fmt.Errorf("looking up the API key of a session: %w", err)
 	}
 	b.touchSession(ctx, s, now)
-	return SignedIn{key.Principal(), s}, nil
+	return SignedIn{key.Principal(), s, key.Subject != ""}, nil
 }
 
 // touchSession notes the use of a session, once a minute. A database that cannot be written must not keep anybody from reading.

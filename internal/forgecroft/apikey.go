@@ -1,6 +1,9 @@
 package forgecroft
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"time"
 )
@@ -12,6 +15,7 @@ type APIKey struct {
 	Name           string
 	Role           Role
 	Scope          KeyScope
+	Subject        string // the person that single sign-on has proven, see [SubjectOf]; empty: a key that is used by itself
 	Hash           []byte // SHA-256 of the whole key
 	Hint           string // the first characters, to recognise it by
 	CreatedBy      string // API key id; empty for the first owner
@@ -57,4 +61,12 @@ type APIKeyFilter struct {
 	WorkspaceID string
 	Role        Role
 	Name        string
+}
+
+// SubjectOf names a person for ever: issuer and subject together are one that no provider hands out twice (OpenID Connect Core 1.0, section 5.7). They are
+// hashed, so that neither's length nor letters matter.
+func SubjectOf(issuer, subject string) string {
+	text := binary.AppendUvarint(nil, uint64(len(issuer)))
+	sum := sha256.Sum256(append(append(text, issuer...), subject...))
+	return hex.EncodeToString(sum[:])
 }

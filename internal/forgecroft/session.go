@@ -21,7 +21,7 @@ type Session struct {
 	APIKeyID       string
 	CreatedAt      time.Time
 	SeenAt         time.Time // the last request; exact to a minute
-	ConfirmedAt    time.Time // when the API key was last given
+	ConfirmedAt    time.Time // when the API key was last given, or the person last signed on at the provider
 }
 
 // Live reports whether the session may be used at now, as far as it is for the session to say.

@@ -195,6 +195,8 @@ type CredentialConfigWriter interface {
 type APIKeyReader interface {
 	APIKey(ctx context.Context, organizationID, id string) (APIKey, error)
 	APIKeys(ctx context.Context, organizationID string, f APIKeyFilter, p Page) ([]APIKey, error)
+	// SubjectKey is the key of a person that is not revoked. KindNotFound if there is none.
+	SubjectKey(ctx context.Context, organizationID, subject string) (APIKey, error)
 	// LiveOwners counts the owner keys that are neither revoked nor expired at now.
 	LiveOwners(ctx context.Context, organizationID string, now time.Time) (int, error)
 }
@@ -203,6 +205,8 @@ type APIKeyReader interface {
 type APIKeyWriter interface {
 	CreateAPIKey(ctx context.Context, k APIKey) error
 	RevokeAPIKey(ctx context.Context, organizationID, id string, at time.Time) error // KindNotFound if absent or revoked already
+	// ExtendAPIKey gives a key another name and another end. KindNotFound if it is absent.
+	ExtendAPIKey(ctx context.Context, organizationID, id, name string, expires time.Time) error
 	// TouchAPIKey notes a use, if the last one noted is over a minute older.
 	TouchAPIKey(ctx context.Context, organizationID, id string, at time.Time) error
 }

@@ -41,7 +41,7 @@ func (a *api) whoami(r *request) (sdk.Whoami, error) {
 // wireAPIKey converts an API key, which holds no key.
 func wireAPIKey(k forgecroft.APIKey) sdk.APIKey {
 	return sdk.APIKey{
-		ID: k.ID, OrganizationID: k.OrganizationID, Name: k.Name, Role: string(k.Role), Scope: wireScope(k.Scope), Hint: k.Hint,
+		ID: k.ID, OrganizationID: k.OrganizationID, Name: k.Name, Role: string(k.Role), Scope: wireScope(k.Scope), Hint: k.Hint, SingleSignOn: k.Subject != "",
 		CreatedBy: k.CreatedBy, CreatedAt: k.CreatedAt.UTC(), ExpiresAt: when(k.ExpiresAt), RevokedAt: when(k.RevokedAt), LastUsedAt: when(k.LastUsedAt),
 	}
 }

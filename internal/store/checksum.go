@@ -79,6 +79,9 @@ func workspaceChecksum(w *forgecroft.Workspace) checksum {
 func keyChecksum(k *forgecroft.APIKey) checksum {
 	var sum checksum
 	sum.text(k.OrganizationID, k.ID, string(k.Role), k.Scope.ProjectID, k.Scope.WorkspaceID, string(k.Hash))
+	if k.Subject != "" { // which is younger than the checksum
+		sum.text(k.Subject)
+	}
 	for _, t := range []any{micros(k.ExpiresAt), micros(k.RevokedAt)} {
 		at, _ := t.(int64)
 		sum.int(at)

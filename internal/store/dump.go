@@ -63,7 +63,7 @@ func Tables() []Table {
 		table("secret_versions", "organization_id, credential_config_id, version",
 			"organization_id credential_config_id version:i reference fields created_by created_at:i"),
 		table("api_keys", "id",
-			"id organization_id name role project_id workspace_id hash:b hint created_by created_at:i expires_at:i revoked_at:i last_used_at:i checksum:i"),
+			"id organization_id name role project_id workspace_id subject hash:b hint created_by created_at:i expires_at:i revoked_at:i last_used_at:i checksum:i"),
 		table("audit_events", "organization_id, sequence",
 			"organization_id sequence:i id time:i actor_key_id actor_name action object_type object_id outcome request_id remote_addr details digest:b previous:b hash:b"),
 		table("audit_checkpoints", "organization_id, sequence, time", "organization_id sequence:i time:i hash:b key_id signature:b"),

@@ -14,11 +14,13 @@ CREATE TABLE api_keys (
     expires_at      INTEGER,
     revoked_at      INTEGER,
     last_used_at    INTEGER
-, checksum INTEGER) STRICT;
+, checksum INTEGER, subject TEXT) STRICT;
 
 CREATE INDEX api_keys_by_organization ON api_keys (organization_id, id);
 
 CREATE INDEX api_keys_by_project ON api_keys (organization_id, project_id, id) WHERE project_id IS NOT NULL;
+
+CREATE UNIQUE INDEX api_keys_by_subject ON api_keys (organization_id, subject) WHERE subject IS NOT NULL AND revoked_at IS NULL;
 
 CREATE INDEX api_keys_owners ON api_keys (organization_id) WHERE role = 'owner' AND revoked_at IS NULL;
 

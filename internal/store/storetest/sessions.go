@@ -58,3 +58,35 @@ func testSessionEnds(t *testing.T, f *fixture) {
 	}
 	same(t, must(f.store.Session(ctx, live.Hash))(t), live)
 }
+
+func testSubjectKeys(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	of := func(subject string) func(k *forgecroft.APIKey) {
+		return func(k *forgecroft.APIKey) { k.Subject = subject }
+	}
+	f.key("deploy", forgecroft.RoleMember, nil)
+	alice, bob := f.key("alice", forgecroft.RoleOwner, of("a")), f.key("bob", forgecroft.RoleReader, of("b"))
+	same(t, must(f.store.SubjectKey(ctx, org, "a"))(t), alice)
+	same(t, must(f.store.SubjectKey(ctx, org, "b"))(t), bob)
+	for _, absent := range []string{"c", ""} {
+		_, err := f.store.SubjectKey(ctx, org, absent)
+		is(t, err, forgecroft.KindNotFound)
+	}
+	same(t, must(f.store.LiveOwners(ctx, org, start))(t), 0) // People come and go with their provider.
+
+	expires := start.Add(time.Hour)
+	f.update(func(tx forgecroft.Tx) error { return tx.ExtendAPIKey(ctx, org, alice.ID, "alice b", expires) })
+	alice.Name, alice.ExpiresAt = "alice b", expires
+	same(t, must(f.store.SubjectKey(ctx, org, "a"))(t), alice)
+	same(t, *must(f.store.Authenticate(ctx, alice.ID))(t), alice)
+	is(t, f.store.Update(ctx, func(tx forgecroft.Tx) error { return tx.ExtendAPIKey(ctx, org, f.id(), "x", expires) }), forgecroft.KindNotFound)
+
+	f.update(func(tx forgecroft.Tx) error { return tx.RevokeAPIKey(ctx, org, alice.ID, start) })
+	_, err := f.store.SubjectKey(ctx, org, "a")
+	is(t, err, forgecroft.KindNotFound)
+	next := f.key("alice", forgecroft.RoleReader, of("a"))
+	same(t, must(f.store.SubjectKey(ctx, org, "a"))(t), next)
+	second := next
+	second.ID = f.id()
+	is(t, f.store.Update(ctx, func(tx forgecroft.Tx) error { return tx.CreateAPIKey(ctx, second) }), forgecroft.KindConflict)
+}

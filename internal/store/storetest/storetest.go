@@ -46,6 +46,7 @@ func Run(t *testing.T, open func(t *testing.T) forgecroft.Store) {
 		{"secret versions", testSecretVersions},
 		{"secret bindings", testSecretBindings},
 		{"API keys", testAPIKeys},
+		{"keys of people", testSubjectKeys},
 		{"touches", testTouches},
 		{"sessions", testSessions},
 		{"ends of sessions", testSessionEnds},
