@@ -19,6 +19,8 @@ var revealers = map[string]string{ // file → reason
 	"internal/httpapi/environment.go":       "delivery: the one answer that holds values",
 	"internal/console/keys.go":              "a new API key is shown once",
 	"internal/console/session.go":           "the token of a new session goes into its cookie",
+	"internal/console/signon.go":            "the token of a new session goes into its cookie",
+	"internal/signon/signon.go":             "the client secret is sent to the identity provider",
 	"internal/server/run.go":                "the first owner key is shown or written down",
 	"internal/server/vault.go":              "the key ring of FORGECROFT_KEY is parsed",
 	"internal/cli/server.go":                "the first owner key is saved as a login",

@@ -45,14 +45,6 @@ func ParseSignOnRules(text string) ([]SignOnRule, error) {
 	return rules, nil
 }
 
-// Person is who an identity provider says is there.
-type Person struct {
-	Issuer, Subject string // one person for ever
-	Name            string // as the trail shows it
-	Groups          []string
-	AuthenticatedAt time.Time // when they proved it to the provider; zero: unknown
-}
-
 // errNoGroup refuses a person whom no rule gives a role.
 var errNoGroup = forgecroft.Errorf(forgecroft.KindForbidden, "no_group", "You are signed on, but none of your groups has access here. Ask the people who run Forgecroft which group you need.")
 
@@ -61,7 +53,7 @@ var errNoGroup = forgecroft.Errorf(forgecroft.KindForbidden, "no_group", "You ar
 //
 // A session stands for an API key. A person's is made at their first sign-on, is known to nobody, and ends with the session at the latest; when their role has
 // changed it is revoked, with all of their sessions, and another one made. Without a role it is [forgecroft.KindForbidden], with a denial in the trail.
-func (b *Broker) SignOn(ctx context.Context, call Call, p Person, previous string) (forgecroft.Secret, error) {
+func (b *Broker) SignOn(ctx context.Context, call Call, p forgecroft.Person, previous string) (forgecroft.Secret, error) {
 	organizations, err := b.store.Organizations(ctx)
 	if err != nil {
 		return forgecroft.Secret{}, err
@@ -93,7 +85,7 @@ func (b *Broker) SignOn(ctx context.Context, call Call, p Person, previous strin
 const maxPersonName = 120
 
 // personName is what the trail calls a person: what the provider does, if that is a name, and else the subject's hash.
-func personName(p Person) string {
+func personName(p forgecroft.Person) string {
 	name := normal(strings.TrimSpace(p.Name))
 	probe := forgecroft.APIKey{Name: name, Role: forgecroft.RoleReader}
 	if len(name) <= maxPersonName && probe.Validate(time.Time{}) == nil {
@@ -154,7 +146,7 @@ func (b *Broker) ruleScope(ctx context.Context, organizationID string, rule Sign
 }
 
 // personKey finds, extends or makes the API key that a person's sessions stand for.
-func (b *Broker) personKey(ctx context.Context, call Call, p Person, rule scopedRule) (k forgecroft.APIKey, err error) {
+func (b *Broker) personKey(ctx context.Context, call Call, p forgecroft.Person, rule scopedRule) (k forgecroft.APIKey, err error) {
 	subject, now := forgecroft.SubjectOf(p.Issuer, p.Subject), b.instant()
 	expires := now.Add(forgecroft.SessionTerm)
 	err = b.store.Update(ctx, func(tx forgecroft.Tx) error {

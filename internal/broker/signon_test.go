@@ -64,12 +64,12 @@ func signOnWorld(t *testing.T) (*world, string) {
 }
 
 // alice is a person with groups, who has just proven who she is.
-func (w *world) alice(groups ...string) broker.Person {
-	return broker.Person{Issuer: "https://login.example.com", Subject: "248289761001", Name: "alice@example.com", Groups: groups, AuthenticatedAt: w.clock.Now()}
+func (w *world) alice(groups ...string) forgecroft.Person {
+	return forgecroft.Person{Issuer: "https://login.example.com", Subject: "248289761001", Name: "alice@example.com", Groups: groups, AuthenticatedAt: w.clock.Now()}
 }
 
 // mustSignOn signs somebody on and returns the token with the session.
-func (w *world) mustSignOn(t *testing.T, p broker.Person) (string, broker.SignedIn) {
+func (w *world) mustSignOn(t *testing.T, p forgecroft.Person) (string, broker.SignedIn) {
 	t.Helper()
 	token, err := w.SignOn(t.Context(), broker.Call{RequestID: "test", RemoteAddr: "192.0.2.1"}, p, "")
 	if err != nil {

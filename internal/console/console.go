@@ -33,6 +33,7 @@ type Config struct {
 	Logger  *slog.Logger
 	Version string           // of the server, shown to those who are signed in
 	Facts   []Fact           // about this installation, for the system page: which store, which vault
+	SignOn  SignOn           // nil: API keys alone open the console
 	Now     func() time.Time // nil: the system's clock
 	NewID   func() string    // nil: UUIDs of version 7
 }
@@ -43,6 +44,7 @@ type Console struct {
 	logger   *slog.Logger
 	version  string
 	facts    []Fact
+	signOn   SignOn
 	now      func() time.Time
 	newID    func() string
 	failures *limiter
@@ -65,7 +67,7 @@ func New(c Config) (*Console, error) {
 		return nil, fmt.Errorf("reading the templates: %w", err)
 	}
 	console := &Console{
-		broker: c.Broker, logger: c.Logger, version: c.Version, facts: c.Facts, now: c.Now, newID: c.NewID,
+		broker: c.Broker, logger: c.Logger, version: c.Version, facts: c.Facts, signOn: c.SignOn, now: c.Now, newID: c.NewID,
 		failures: newLimiter(c.Now), guard: http.NewCrossOriginProtection(), mux: http.NewServeMux(),
 	}
 	console.route()
@@ -105,6 +107,8 @@ func (c *Console) routes() []route {
 		{path: "{$}", get: c.home},
 		{path: "sign-in", get: c.signInPage, post: c.signIn, public: true},
 		{path: "sign-out", post: c.signOut},
+		{path: "sign-on", get: c.beginSignOn, public: true},
+		{path: "sign-on/callback", get: c.finishSignOn, public: true},
 
 		{path: "credentials", get: c.credentials},
 		{path: "credentials/new", get: c.newCredential, post: c.createCredential},

@@ -153,9 +153,9 @@ func (c *Console) confirmDeleteCredential(v *visit) (answer, error) {
 
 func (c *Console) deleteCredentialPage(v *visit, config forgecroft.CredentialConfig) (Page, error) {
 	users, _, err := c.relations(v, config)
-	return v.page("Delete "+config.Name, "credentials", Danger{
+	return v.ask("Delete "+config.Name, "credentials", Danger{
 		Act: "Delete credential", Name: config.Name, Cancel: Root + "credentials/" + config.ID, Breaks: users, Blocked: len(users) > 0,
-		Warning: deleteWarning(len(users)), Confirm: !v.who.Session.Fresh(v.now), Revision: config.Revision,
+		Warning: deleteWarning(len(users)), Revision: config.Revision,
 	}), err
 }
 

@@ -61,6 +61,9 @@ func keyRow(v *visit, projects map[string]string, k forgecroft.APIKey) KeyRow {
 		Name: k.Name, Hint: k.Hint, Role: string(k.Role), Scope: scopeName(projects, k.Scope.ProjectID), CreatedAt: k.CreatedAt,
 		ExpiresAt: k.ExpiresAt, Own: k.ID == v.who.KeyID,
 	}
+	if k.Subject != "" {
+		row.Hint = "single sign-on"
+	}
 	if k.Scope.WorkspaceID != "" {
 		row.Scope = "one workspace of " + row.Scope
 	}
@@ -82,7 +85,7 @@ func keyRow(v *visit, projects map[string]string, k forgecroft.APIKey) KeyRow {
 
 // expiresSoon reports whether a live key ends within two weeks.
 func expiresSoon(now time.Time, k forgecroft.APIKey) bool {
-	return k.Live(now) && !k.ExpiresAt.IsZero() && k.ExpiresAt.Sub(now) < 14*24*time.Hour
+	return k.Subject == "" && k.Live(now) && !k.ExpiresAt.IsZero() && k.ExpiresAt.Sub(now) < 14*24*time.Hour
 }
 
 // newKey is the form of a key that is to be made.
@@ -108,14 +111,25 @@ func (c *Console) keyForm(v *visit) (Page, error) {
 	days := Field{Name: "days", Label: "Lifetime", Kind: "select", Required: true, Options: keyDays, Error: v.problem.Of("expires_at")}
 	fields := []Field{name, role, scope, days}
 	if !v.who.Session.Fresh(v.now) {
-		fields = append(fields, Field{
-			Name: "api_key", Label: "Your own API key", Kind: "secret", Required: true, Error: v.problem.Of("api_key"),
-			Help: "You gave it more than five minutes ago. It is asked once more before rights are given away.",
-		})
+		fields = append(fields, v.proof())
 	}
 	return v.page("New API key", "keys", FormView{
 		Lead: "The key is shown once, on the next page. Give it no more than its job needs.", Submit: "Create", Fields: fields, Back: Root + "keys",
 	}), err
+}
+
+// proof asks once more who it is, before rights are given away.
+func (v *visit) proof() Field {
+	if again := v.signOnAgain(); again != "" {
+		return Field{
+			Name: "api_key", Label: "Who you are", Kind: "again", Value: again, Required: true, Error: v.problem.Of("api_key"),
+			Help: "You signed on more than five minutes ago. Do it once more before you give rights away; what you filled in here is asked again.",
+		}
+	}
+	return Field{
+		Name: "api_key", Label: "Your own API key", Kind: "secret", Required: true, Error: v.problem.Of("api_key"),
+		Help: "You gave it more than five minutes ago. It is asked once more before rights are given away.",
+	}
 }
 
 // keyScopeField offers what a key may be limited to.
@@ -198,7 +212,7 @@ func revokePage(v *visit, k forgecroft.APIKey) Page {
 	if k.ID == v.who.KeyID {
 		warning += " It is the key that you are signed in with."
 	}
-	return v.page("Revoke "+k.Name, "keys", Danger{Act: "Revoke API key", Name: k.Name, Cancel: Root + "keys", Warning: warning, Confirm: !v.who.Session.Fresh(v.now)})
+	return v.ask("Revoke "+k.Name, "keys", Danger{Act: "Revoke API key", Name: k.Name, Cancel: Root + "keys", Warning: warning})
 }
 
 // revokeKey ends a key.

@@ -115,6 +115,7 @@ type Danger struct {
 	Breaks   []Link // what would stop working
 	Blocked  bool   // those must go first
 	Confirm  bool   // the API key is asked for as well
+	Again    string // instead: where to prove once more at the identity provider who one is
 	Cancel   string // where to if not
 	Revision int64
 }

@@ -152,12 +152,12 @@ func (c *Console) deleteProjectPage(v *visit, p forgecroft.Project) (Page, error
 	workspaces, credentials, err := c.contents(v, p.ID)
 	view := Danger{
 		Act: "Delete project", Name: p.Name, Cancel: Root + "projects/" + p.ID, Breaks: append(workspaces, credentials...),
-		Warning: "An empty project goes without a trace but its audit entries.", Confirm: !v.who.Session.Fresh(v.now), Revision: p.Revision,
+		Warning: "An empty project goes without a trace but its audit entries.", Revision: p.Revision,
 	}
 	if view.Blocked = len(view.Breaks) > 0; view.Blocked {
 		view.Warning = "A project goes only when nothing lies in it any more."
 	}
-	return v.page("Delete "+p.Name, "projects", view), err
+	return v.ask("Delete "+p.Name, "projects", view), err
 }
 
 // deleteProject deletes a project that holds nothing.

@@ -104,7 +104,9 @@ func takeNotice(v *visit) string {
 
 // SignInView is the page for who is not signed in.
 type SignInView struct {
-	Next string // where to go afterwards: a path of ours
+	Next   string // where to go afterwards: a path of ours
+	SignOn string // the name of the identity provider; empty: there is none
+	Href   string // where single sign-on begins
 }
 
 func (SignInView) template() string { return "signin" }
@@ -131,7 +133,16 @@ func (c *Console) askToSignIn(v *visit) {
 		v.exchange.Header().Set("HX-Refresh", "true")
 	}
 	v.who.KeyID = ""
-	c.send(v, http.StatusUnauthorized, v.page("Sign in", "", SignInView{Next: next}))
+	c.send(v, http.StatusUnauthorized, v.page("Sign in", "", c.signInView(next)))
+}
+
+// signInView offers the ways in.
+func (c *Console) signInView(next string) SignInView {
+	view := SignInView{Next: next}
+	if c.signOn != nil {
+		view.SignOn, view.Href = c.signOn.Name(), signOnPath+"?"+url.Values{"next": {next}}.Encode()
+	}
+	return view
 }
 
 // signInPage shows the form, or goes on if there is nothing to do.
@@ -140,13 +151,13 @@ func (c *Console) signInPage(v *visit) (answer, error) {
 	if _, err := c.broker.Session(v.Context(), sessionToken(v.Request)); err == nil {
 		return to(next, "already-signed-in")
 	}
-	return show(v.page("Sign in", "", SignInView{Next: next}))
+	return show(v.page("Sign in", "", c.signInView(next)))
 }
 
 // signIn exchanges an API key for a session.
 func (c *Console) signIn(v *visit) (answer, error) {
 	key, next := v.line("api_key"), ownPath(v.field("next"))
-	form := func() (Page, error) { return v.page("Sign in", "", SignInView{Next: next}), nil }
+	form := func() (Page, error) { return v.page("Sign in", "", c.signInView(next)), nil }
 	suspects := []string{"address " + remoteHost(v.Request)}
 	if id, _, found := strings.Cut(strings.TrimPrefix(key, keyMark), "_"); found && len(id) == 32 {
 		suspects = append(suspects, "key "+id)
@@ -187,6 +198,9 @@ func (c *Console) confirmed(v *visit, name string) error {
 func (c *Console) freshly(v *visit) error {
 	if v.who.Session.Fresh(v.now) {
 		return nil
+	}
+	if v.who.SignedOn {
+		return forgecroft.Invalid([]forgecroft.FieldError{{Field: "api_key", Code: "not_fresh", Message: "Sign on once more first: you did so more than five minutes ago."}})
 	}
 	suspect := "confirm " + v.who.Session.APIKeyID
 	if err := c.failures.check(suspect); err != nil {

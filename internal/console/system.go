@@ -71,8 +71,8 @@ const rotateWord = "rotate"
 
 // rotatePage asks before the vault's key is rotated.
 func rotatePage(v *visit) Page {
-	return v.page("Rotate the vault's key", "system", Danger{
-		Act: "Rotate", Name: rotateWord, Cancel: Root + "system", Confirm: !v.who.Session.Fresh(v.now),
+	return v.ask("Rotate the vault's key", "system", Danger{
+		Act: "Rotate", Name: rotateWord, Cancel: Root + "system",
 		Warning: "A new primary key is written to the key source, and all secret versions are moved to it in the background. Runs go on meanwhile. " +
 			"Back the key source up afterwards: older backups of it cannot open what is stored from now on.",
 	})

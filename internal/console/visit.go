@@ -81,6 +81,22 @@ func (v *visit) page(title, section string, view any) Page {
 	return Page{Title: title, Section: section, View: view, Problem: v.problem, Now: v.now, Viewer: v.viewer()}
 }
 
+// ask begins the page of a question before something that cannot be undone. Who proved long ago who they are does so once more.
+func (v *visit) ask(title, section string, d Danger) Page {
+	if !v.who.Session.Fresh(v.now) {
+		d.Confirm, d.Again = !v.who.SignedOn, v.signOnAgain()
+	}
+	return v.page(title, section, d)
+}
+
+// signOnAgain is where somebody who came by single sign-on proves once more who they are, to come back to this page; empty for others.
+func (v *visit) signOnAgain() string {
+	if !v.who.SignedOn {
+		return ""
+	}
+	return signOnPath + "?" + url.Values{"next": {ownPath(v.URL.RequestURI())}, "fresh": {"1"}}.Encode()
+}
+
 // viewer is who sees the page.
 func (v *visit) viewer() *Viewer {
 	if v.who.KeyID == "" {
@@ -97,7 +113,8 @@ func (v *visit) viewer() *Viewer {
 type answer struct {
 	status   int // 0: 200
 	page     Page
-	location string // a path of our own
+	location string // a path of our own, or the identity provider's address
+	onward   string // a path of our own that the page leads to by itself
 	notice   string // the name of one of the notices
 	cookies  []*http.Cookie
 	download *download
@@ -191,6 +208,9 @@ func (c *Console) reply(v *visit, a answer) {
 		v.exchange.Header().Set("Content-Disposition", `attachment; filename="`+a.download.name+`"`)
 		v.err = a.download.write(v.exchange)
 	default:
+		if a.onward != "" {
+			v.exchange.Header().Set("Refresh", "0; url="+a.onward)
+		}
 		a.page.Notice = takeNotice(v)
 		c.send(v, a.status, a.page)
 	}

@@ -202,8 +202,8 @@ func (c *Console) confirmDeleteWorkspace(v *visit) (answer, error) {
 
 func (c *Console) deleteWorkspacePage(v *visit, w forgecroft.Workspace) (Page, error) {
 	keys, err := c.keysOf(v, w.ID)
-	return v.page("Delete "+w.Name, "workspaces", Danger{
-		Act: "Delete workspace", Name: w.Name, Breaks: keys, Cancel: Root + "workspaces/" + w.ID, Confirm: !v.who.Session.Fresh(v.now), Revision: w.Revision,
+	return v.ask("Delete "+w.Name, "workspaces", Danger{
+		Act: "Delete workspace", Name: w.Name, Breaks: keys, Cancel: Root + "workspaces/" + w.ID, Revision: w.Revision,
 		Warning: "Runs of this workspace get no credentials any more, and API keys that are scoped to it reach nothing. " +
 			"The credentials themselves stay: " + count(len(w.CredentialConfigIDs), "attached one") + ". Terraform's state is not touched.",
 	}), err

@@ -47,3 +47,11 @@ type SessionWriter interface {
 	// DropSessions removes those that are no longer live at now.
 	DropSessions(ctx context.Context, now time.Time) error
 }
+
+// Person is who an identity provider says is there.
+type Person struct {
+	Issuer, Subject string // one person for ever
+	Name            string // as the trail shows it
+	Groups          []string
+	AuthenticatedAt time.Time // when they proved it to the provider; zero: unknown
+}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/adrg/xdg"
@@ -41,6 +42,9 @@ type Config struct {
 	CloudflareURL     *url.URL // nil: Cloudflare's own
 	AWSServerIdentity bool
 	VerifyExternalID  bool
+
+	PublicURL *url.URL   // where browsers reach the server; nil: unknown
+	OIDC      OIDCConfig // single sign-on to the console
 
 	Version string
 	Getenv  func(string) string // of the server's own AWS identity, where that is allowed
@@ -82,7 +86,7 @@ func Settings() []Setting {
 		{"aws-server-identity", "FORGECROFT_AWS_SERVER_IDENTITY", "off", "allow aws_assume_role from the server's own AWS identity", true, setBool(func(c *Config) *bool { return &c.AWSServerIdentity })},
 		{"aws-verify-external-id", "FORGECROFT_AWS_VERIFY_EXTERNAL_ID", "on", "on verification of aws_assume_role, also try to assume the role without its external ID, which must fail (leaves an AccessDenied event in CloudTrail)", true, setBool(func(c *Config) *bool { return &c.VerifyExternalID })},
 	}
-	return append(settings, vaultSettings()...)
+	return slices.Concat(settings, vaultSettings(), signOnSettings())
 }
 
 // setString stores a setting as it is.
@@ -149,6 +153,9 @@ func (c *Config) check() error {
 		return errors.New("give the vault's key in one way: --key-file, --key-fd or FORGECROFT_KEY")
 	}
 	if err := c.checkVault(); err != nil {
+		return err
+	}
+	if err := c.checkSignOn(); err != nil {
 		return err
 	}
 	if c.stateless() && c.Bao.Envelope && sources == 0 {

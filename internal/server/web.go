@@ -15,7 +15,11 @@ func (h *house) handler(b *broker.Broker, keeper *broker.Keeper) (http.Handler, 
 	if err != nil {
 		return nil, fmt.Errorf("preparing the API: %w", err)
 	}
-	web, err := console.New(console.Config{Broker: b, Logger: h.logger, Version: h.config.Version, Facts: h.facts()})
+	signOn, err := h.signOn()
+	if err != nil {
+		return nil, fmt.Errorf("preparing single sign-on: %w", err)
+	}
+	web, err := console.New(console.Config{Broker: b, Logger: h.logger, Version: h.config.Version, Facts: h.facts(), SignOn: signOn})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the console: %w", err)
 	}
@@ -24,7 +28,7 @@ func (h *house) handler(b *broker.Broker, keeper *broker.Keeper) (http.Handler, 
 
 // facts are what the console's system page tells of the installation.
 func (h *house) facts() []console.Fact {
-	return []console.Fact{{Name: "Metadata", Value: h.metadataName()}, {Name: "Secrets", Value: h.vaultName()}, {Name: "TLS", Value: h.tlsName()}}
+	return []console.Fact{{Name: "Metadata", Value: h.metadataName()}, {Name: "Secrets", Value: h.vaultName()}, {Name: "TLS", Value: h.tlsName()}, {Name: "Sign-in", Value: h.signInName()}}
 }
 
 // vaultName says which vault keeps the secrets.
