@@ -7,7 +7,7 @@ DATA    ?= data
 
 export CGO_ENABLED = 0
 
-.PHONY: build run demo test test-postgres test-openbao race check lint generate bench crash fuzz clean
+.PHONY: build run demo test test-postgres test-openbao test-console screenshots race check lint generate bench crash fuzz clean
 
 build: ## bin/forgecroft, one static binary
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/forgecroft ./cmd/forgecroft
@@ -30,6 +30,12 @@ race: ## every test with the race detector
 test-openbao: ## the vault's tests against a real OpenBao or HashiCorp Vault, which they may fill and change: BAO_ADDR, BAO_TOKEN (root)
 	@test -n "$$BAO_ADDR" -a -n "$$BAO_TOKEN" || { echo "set BAO_ADDR and BAO_TOKEN, such as those of: bao server -dev -dev-root-token-id=root"; exit 2; }
 	$(GO) tool gotestsum --format testname -- -count=1 -run '^(TestReal|TestScript)' ./internal/vault/openbao ./internal/fake/bao
+
+test-console: ## the console in Chromium, with pictures of every page in dist/screenshots; needs chromium, node and npm
+	FORGECROFT_ARTEFACTS=$(CURDIR)/dist/screenshots $(GO) tool gotestsum --format testname -- -count=1 ./internal/servertest/browser
+
+screenshots: ## the two pictures in README.md, anew
+	FORGECROFT_README_IMAGES=$(CURDIR)/docs/images $(GO) test -count=1 -run TestReadme ./internal/servertest/browser
 
 lint: ## formatting, vet, staticcheck, generated files
 	@unformatted=$$($(GO) tool gofumpt -l .); test -z "$$unformatted" || { echo "not formatted with gofumpt:"; echo "$$unformatted"; exit 1; }

@@ -1,0 +1,209 @@
+// What makes the console a tool and not a form: the keyboard, search, two people at once, a browser without scripts.
+import { end, errand, expect, expectText, ids, judge, launch, person, picture, signIn, walk } from "./visit.mjs";
+
+const browser = await launch();
+await search();
+await keyboard();
+await twoTabs();
+await pieces();
+await withoutScripts();
+await end(browser);
+
+async function search() {
+  const page = await signIn(await person(browser));
+  const rows = page.locator("#results tbody tr");
+  await walk(page, [
+    ["a slash focuses the search", async () => {
+      for (const list of ["credentials", "workspaces", "projects", "audit"]) {
+        await page.goto(`/console/${list}`);
+        await page.keyboard.press("/");
+        expect(await page.evaluate(() => document.activeElement.type === "search"), `${list}: the search has no focus`);
+        expect((await page.evaluate(() => document.activeElement.value)) === "", `${list}: the slash was typed`);
+      }
+    }],
+    ["a slash in a field is a slash", async () => {
+      await page.goto("/console/projects/new");
+      await page.getByLabel("Name").pressSequentially("a/b");
+      expect((await page.getByLabel("Name").inputValue()) === "a/b", "the slash went elsewhere");
+    }],
+    ["what is typed is searched, and stands in the address", async () => {
+      await page.goto("/console/credentials");
+      await page.keyboard.press("/");
+      await page.keyboard.type("cloudf");
+      await rows.nth(1).waitFor({ state: "detached" });
+      expect((await rows.innerText()).includes("Cloudflare DNS"), "another credential is shown");
+      await page.waitForURL(/q=cloudf/);
+      await page.reload();
+      expect((await rows.count()) === 1, "reloading shows another list");
+    }],
+    ["filters add up, and nothing found says so", async () => {
+      await page.getByLabel("State").selectOption("invalid");
+      await expectText(page, "Nothing matches", "#results");
+      await page.getByRole("link", { name: "Show all credentials" }).click();
+      await rows.nth(5).waitFor();
+    }],
+  ]);
+}
+
+async function keyboard() {
+  const context = await person(browser);
+  const page = await context.newPage();
+  const focused = () => page.evaluate(() => {
+    const style = getComputedStyle(document.activeElement);
+    return { text: document.activeElement.innerText || document.activeElement.name, visible: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2 };
+  });
+  // tabTo presses Tab until something has the focus, which must be visible on the whole way.
+  const tabTo = async (name) => {
+    for (let presses = 0; presses < 40; presses++) {
+      await page.keyboard.press("Tab");
+      const now = await focused();
+      expect(now.visible, `the focus on ${JSON.stringify(now.text)} cannot be seen`);
+      if (now.text?.trim() === name) return;
+    }
+    throw new Error(`Tab does not come to ${name}`);
+  };
+  await walk(page, [
+    ["sign in without a mouse", async () => {
+      await page.goto("/");
+      await page.keyboard.type(errand.key); // The field has the focus.
+      await page.keyboard.press("Enter");
+      await page.getByRole("button", { name: "Sign out" }).waitFor();
+    }],
+    ["the first Tab leads past the navigation", async () => {
+      await tabTo("Skip to content");
+      await page.keyboard.press("Enter");
+      expect(await page.evaluate(() => document.activeElement.id === "content"), "the content has no focus");
+    }],
+    ["make a project without a mouse", async () => {
+      await page.goto("/console/");
+      await tabTo("Projects");
+      await page.keyboard.press("Enter");
+      await page.waitForURL("**/projects");
+      await tabTo("New project");
+      await page.keyboard.press("Enter");
+      await page.waitForURL("**/projects/new");
+      await tabTo("name");
+      await page.keyboard.type("by-keyboard");
+      await tabTo("description");
+      await page.keyboard.type("Not one click.");
+      await tabTo("Create");
+      await page.keyboard.press("Space");
+      await page.getByRole("heading", { level: 1, name: "by-keyboard" }).waitFor();
+    }],
+  ]);
+}
+
+async function twoTabs() {
+  const context = await person(browser);
+  const mine = await signIn(context);
+  const theirs = await context.newPage();
+  const address = `/console/workspaces/${ids.stuck}/attach`;
+  await walk(mine, [
+    ["two people change one workspace: the second is told, and nothing is overwritten", async () => {
+      await mine.goto(address);
+      await theirs.goto(address);
+      await theirs.getByRole("link", { name: "Detach BigQuery loader" }).click();
+      await expectText(theirs, "not saved", ".head");
+      await mine.getByRole("link", { name: "Detach Sandbox AWS" }).click();
+      await expectText(mine, "not saved", ".head");
+      await theirs.getByRole("button", { name: "Save" }).click();
+      await theirs.getByRole("heading", { level: 1, name: "shop-staging" }).waitFor();
+      await mine.getByRole("button", { name: "Save" }).click();
+      await expectText(mine, "Somebody else saved this workspace meanwhile");
+      await expectText(mine, "Sandbox AWS", ".problem");
+      await picture(mine, "rival");
+      const wrong = await judge(mine);
+      expect(wrong.length === 0, wrong.join("\n"));
+    }, { provokes: /status of 4(09|12)/ }],
+    ["the second goes on over it knowingly", async () => {
+      await mine.getByRole("link", { name: "Go on with my list" }).click();
+      await mine.getByText("Somebody else saved").waitFor({ state: "detached" });
+      await mine.getByRole("button", { name: "Save" }).click();
+      await mine.getByRole("heading", { level: 1, name: "shop-staging" }).waitFor();
+      await expectText(mine, "BigQuery loader");
+    }],
+  ]);
+}
+
+async function pieces() {
+  const context = await person(browser, { permissions: ["clipboard-read", "clipboard-write"] });
+  const page = await signIn(context);
+  await walk(page, [
+    ["a trust policy is copied by a button", async () => {
+      await page.goto(`/console/credentials/${ids.role}`);
+      await page.getByRole("button", { name: "Copy" }).first().click();
+      await page.getByRole("button", { name: "Copied" }).waitFor();
+      expect((await page.evaluate(() => navigator.clipboard.readText())).includes("sts:ExternalId"), "it is not in the clipboard");
+    }],
+    ["a refused form keeps what was typed, and says what is wrong where it is", async () => {
+      await page.goto(`/console/credentials/${ids.settings}/secrets`);
+      await page.locator("#name2").fill("LD_PRELOAD");
+      await page.locator("#value2").fill("first EXAMPLE\nsecond");
+      await page.getByRole("button", { name: "Store" }).click();
+      await expectText(page, "LD_PRELOAD", "#problem");
+      expect((await page.locator("#value2").inputValue()) === "first EXAMPLE\nsecond", "the value is gone");
+      await picture(page, "secrets-refused");
+      const wrong = await judge(page, 0.2); // the problem stands above the form
+      expect(wrong.length === 0, wrong.join("\n"));
+    }, { provokes: /status of 4/ }],
+    ["a list grows by a row", async () => {
+      const rows = page.locator("#pairs .pair");
+      const before = await rows.count();
+      await page.getByRole("button", { name: "Add a row" }).click();
+      expect((await rows.count()) === before + 1, "there is no new row");
+      expect(await page.evaluate((name) => document.activeElement.id === name, `name${before}`), "the new row has no focus");
+    }],
+    ["a conflict is named, and cannot be saved", async () => {
+      await page.goto(`/console/workspaces/${ids.stuck}/attach?ids=${ids.aws},${ids.bad}`);
+      await expectText(page, "is wanted by both");
+      expect(await page.getByRole("button", { name: "Save" }).isDisabled(), "it can be saved");
+    }],
+    ["the vault's key is rotated", async () => {
+      await page.goto("/console/system/rotate");
+      await page.getByLabel("Type rotate to confirm").fill("rotate");
+      await page.getByRole("button", { name: "Rotate" }).click();
+      await page.getByRole("heading", { level: 1, name: "System" }).waitFor();
+      await page.locator("#ring progress").waitFor({ state: "detached" });
+      await expectText(page, "seals 0", "#ring");
+    }],
+  ]);
+}
+
+async function withoutScripts() {
+  const context = await person(browser, { javaScriptEnabled: false });
+  const page = await signIn(context);
+  await walk(page, [
+    ["without scripts: create a credential and store its secrets", async () => {
+      await page.goto("/console/credentials");
+      await page.getByRole("link", { name: "New credential" }).click();
+      await page.getByRole("link", { name: "Environment variables" }).click();
+      await page.getByLabel("Name").fill("without-scripts");
+      await page.getByRole("button", { name: "Create" }).click();
+      if (!page.url().includes("/secrets")) await page.getByRole("link", { name: "Store secrets" }).click();
+      await page.locator("#name0").fill("TF_VAR_plain");
+      await page.locator("#value0").fill("EXAMPLE");
+      await page.getByRole("button", { name: "Store" }).click();
+      await expectText(page, "stored", ".notice");
+      await picture(page, "without-scripts");
+    }],
+    ["without scripts: search", async () => {
+      await page.goto("/console/credentials");
+      await page.locator("#q").fill("without-scripts");
+      await page.getByRole("button", { name: "Search" }).click();
+      expect((await page.locator("#results tbody tr").count()) === 1, "the search finds something else");
+    }],
+    ["without scripts: attach and save", async () => {
+      await page.goto(`/console/workspaces/${ids.prod}/attach`);
+      const option = page.locator("#add option").filter({ hasText: "without-scripts" });
+      await page.locator("#add").selectOption(await option.getAttribute("value"));
+      await page.getByRole("button", { name: "Add" }).click();
+      await page.getByRole("button", { name: "Save" }).click();
+      await expectText(page, "TF_VAR_plain");
+    }],
+    ["without scripts: verify", async () => {
+      await page.goto(`/console/credentials/${ids.dns}`);
+      await page.getByRole("button", { name: "Verify now" }).click();
+      await expectText(page, "valid", "#verification");
+    }],
+  ]);
+}
