@@ -43,6 +43,7 @@ var allowed = map[string][]string{ // package → packages it may import
 	"internal/pgtest":             {},
 	"internal/fake/...":           {"internal/fake/fault"},
 	"internal/servertest/process": {},
+	"internal/servertest/node":    {},
 	"internal/servertest":         {"internal/pgtest", "internal/server", "internal/fake/...", "internal/forgecroft", "sdk"},
 	"bench":                       {"sdk", "internal/fake/..."},
 	"demo":                        {"sdk", "internal/fake/..."},
