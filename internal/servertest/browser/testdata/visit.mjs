@@ -3,6 +3,7 @@ import { chromium } from "playwright-core";
 import fs from "node:fs";
 import path from "node:path";
 import { createRequire } from "node:module";
+import { setTimeout as delay } from "node:timers/promises";
 
 export const errand = JSON.parse(fs.readFileSync(0, "utf8"));
 export const ids = errand.ids ?? {};
@@ -69,6 +70,14 @@ export const signIn = async (context, key = errand.key) => {
   return page;
 };
 
+// provoked waits for a complaint that must come: browsers report what a page complains of some time after it has.
+const provoked = async (pattern, timeout = 10000) => {
+  for (const end = Date.now() + timeout; Date.now() < end; await delay(20)) {
+    if (complaints.some((complaint) => pattern.test(complaint))) return "";
+  }
+  return `no page complained of ${pattern}`;
+};
+
 // step does one thing and reports how it went; what pages complained of meanwhile is a failure, but for what the step provokes.
 export const step = async (name, act, { provokes } = {}) => {
   let problem = "";
@@ -77,6 +86,7 @@ export const step = async (name, act, { provokes } = {}) => {
   } catch (error) {
     problem = String(error.message ?? error);
   }
+  if (provokes && !problem) problem = await provoked(provokes);
   const unexpected = complaints.splice(0).filter((complaint) => !provokes?.test(complaint));
   if (unexpected.length > 0) problem += `\npages complained:\n${unexpected.join("\n")}`;
   if (problem) failed = true;
