@@ -112,9 +112,11 @@ func (c *Console) routes() []route {
 
 		{path: "credentials", get: c.credentials},
 		{path: "credentials/new", get: c.newCredential, post: c.createCredential},
+		{path: "credentials/paste", get: c.newFromPaste, post: c.createFromPaste, upload: maxSecrets},
 		{path: "credentials/{id}", get: c.credential},
 		{path: "credentials/{id}/edit", get: c.editCredential, post: c.updateCredential},
 		{path: "credentials/{id}/secrets", get: c.secretsForm, post: c.storeSecrets, upload: maxSecrets},
+		{path: "credentials/{id}/paste", get: c.pasteForm, post: c.storePaste, upload: maxSecrets},
 		{path: "credentials/{id}/verify", post: c.verify},
 		{path: "credentials/{id}/delete", get: c.confirmDeleteCredential, post: c.deleteCredential},
 

@@ -5,7 +5,10 @@ import (
 )
 
 // TypesView is the choice of a credential type.
-type TypesView struct{ Types []TypeChoice }
+type TypesView struct {
+	Types []TypeChoice
+	Paste string // the page that recognises the type by itself
+}
 
 func (TypesView) template() string { return "credentialtypes" }
 
@@ -35,7 +38,7 @@ func (c *Console) newCredential(v *visit) (answer, error) {
 		p, err := c.credentialForm(v, t, forgecroft.CredentialConfig{ProjectID: v.query("project")})
 		return answer{page: p}, err
 	}
-	var view TypesView
+	view := TypesView{Paste: Root + "credentials/paste"}
 	for _, t := range types {
 		view.Types = append(view.Types, TypeChoice{t.Name, t.Title, t.Description, Root + "credentials/new?type=" + t.Name})
 	}

@@ -27,6 +27,7 @@ type SecretsView struct {
 	Fields                                      []Field
 	Pairs                                       []Pair // rows of names and values; empty: the type has fields of its own
 	Back                                        string
+	Paste                                       string // the page that recognises a pasted text; empty for a type that is none
 }
 
 func (SecretsView) template() string { return "secrets" }
@@ -69,6 +70,9 @@ func (c *Console) secretsPage(v *visit, config forgecroft.CredentialConfig, t fo
 	view := SecretsView{
 		Name: config.Name, Type: t.Name, TypeTitle: t.Title, Description: t.Description, DocsURL: t.DocsURL, Version: config.SecretVersion,
 		Back: Root + "credentials/" + config.ID,
+	}
+	if t.Source == nil {
+		view.Paste = view.Back + "/paste"
 	}
 	if t.AnyNames {
 		view.Pairs = pairs(v, config)

@@ -77,6 +77,7 @@ var notices = map[string]string{
 	"saved":             "Saved.",
 	"deleted":           "Deleted.",
 	"secrets-stored":    "The secrets are stored. Verify them now: the provider says at once whether they work.",
+	"pasted-not-stored": "Created, but its secrets could not be stored, so it delivers nothing. Paste them once more.",
 	"credential-made":   "Created. Store its secrets now: until then it delivers nothing.",
 	"role-made":         "Created. Paste the trust policy below into the role, then store the role's settings and verify.",
 	"attached":          "Saved. The next run gets exactly this environment.",

@@ -57,7 +57,7 @@ func mustStock(t *testing.T, s *servertest.Server) map[string]string {
 	}
 	key := must(s.Owner.CreateAPIKey(t.Context(), sdk.CreateAPIKey{Name: "ci-shop-prod", Role: "runner"}))(t)
 	return map[string]string{
-		"project": shop.ID, "aws": aws, "role": role, "bad": sandbox, "dns": dns, "settings": settings, "prod": prod, "stuck": stuck, "key": key.ID,
+		"project": shop.ID, "aws": aws, "role": role, "bad": sandbox, "dns": dns, "settings": settings, "gcp": loader, "prod": prod, "stuck": stuck, "key": key.ID,
 	}
 }
 

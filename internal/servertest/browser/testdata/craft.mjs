@@ -153,6 +153,32 @@ async function pieces() {
       expect((await rows.count()) === before + 1, "there is no new row");
       expect(await page.evaluate((name) => document.activeElement.id === name, `name${before}`), "the new row has no focus");
     }],
+    ["what is pasted is recognised while it is, and stored", async () => {
+      await page.goto("/console/credentials/new");
+      await page.getByRole("link", { name: "paste what you have" }).click();
+      const box = page.getByLabel("What you have");
+      await box.fill("CLOUDFLARE_API_KEY=EXAMPLE");
+      await expectText(page, "Global API Key", "#recognised");
+      await box.fill("export AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE");
+      await expectText(page, "secret_access_key", "#recognised");
+      await box.fill("");
+      await page.getByLabel("or take it from a file").setInputFiles({
+        name: "accessKeys.csv", mimeType: "text/csv", buffer: Buffer.from("Access key ID,Secret access key\r\nAKIAIOSFODNN7EXAMPLE,wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\r\n"),
+      });
+      await expectText(page, "40 characters, not shown", "#recognised");
+      await picture(page, "pasted");
+      const wrong = await judge(page, 0.3); // what was recognised stands above the name
+      expect(wrong.length === 0, wrong.join("\n"));
+      await page.getByLabel("Name").fill("pasted");
+      await page.getByRole("button", { name: "Create and store" }).click();
+      await expectText(page, "The secrets are stored", ".notice");
+    }],
+    ["a required secret is taken from a file", async () => {
+      await page.goto(`/console/credentials/${ids.gcp}/secrets`);
+      await page.getByLabel("or take it from a file").setInputFiles({ name: "key.json", mimeType: "application/json", buffer: Buffer.from('{"type":"authorized_user"}') });
+      await page.getByRole("button", { name: "Store" }).click();
+      await expectText(page, "service_account_key", "#problem");
+    }, { provokes: /status of 422/ }],
     ["a conflict is named, and cannot be saved", async () => {
       await page.goto(`/console/workspaces/${ids.stuck}/attach?ids=${ids.aws},${ids.bad}`);
       await expectText(page, "is wanted by both");

@@ -8,6 +8,8 @@ const pages = {
   "credentials-none-match": "credentials?q=nothing-is-called-so",
   "credential-kinds": "credentials/new",
   "credential-new": "credentials/new?type=aws_static",
+  "credential-paste": "credentials/paste",
+  "secrets-paste": `credentials/${ids.aws}/paste`,
   "credential-aws": `credentials/${ids.aws}`,
   "credential-role": `credentials/${ids.role}`,
   "credential-refused": `credentials/${ids.bad}`,
