@@ -44,7 +44,7 @@ lint: ## formatting, vet, staticcheck, generated files
 	$(GO) mod tidy -diff
 
 generate: ## golden files and generated references
-	$(GO) test ./internal/store ./internal/credtype ./internal/httpapi ./internal/cli -run "Golden|Schema" -update
+	$(GO) test ./internal/store ./internal/credtype ./internal/httpapi ./internal/cli ./internal/console -run "Golden|Schema" -update
 
 fuzz: ## every fuzz target for FUZZTIME each
 	./.ci/fuzz $(or $(FUZZTIME),10s)

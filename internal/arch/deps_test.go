@@ -25,6 +25,7 @@ var reasons = map[string]string{ // module → reason
 	"github.com/spf13/pflag":                   "the flags beneath cobra: which were given, and empty",
 	"go.uber.org/goleak":                       "tests: no goroutine is left behind",
 	"github.com/coreos/go-oidc/v3":             "ID tokens of single sign-on: discovery, keys and their rotation, verification",
+	"golang.org/x/net":                         "tests: the HTML of the console's pages, parsed",
 	"golang.org/x/oauth2":                      "the signed-JWT token exchange with Google, and the code exchange of single sign-on",
 	"golang.org/x/sys":                         "file locks, statfs, prctl, signals",
 	"golang.org/x/term":                        "prompts that do not echo",

@@ -104,9 +104,6 @@ func options(chosen string, values ...string) []Option {
 	return made
 }
 
-// Empty is what a list shows that has nothing to show: what it is for and the next step.
-type Empty struct{ Title, Text, Action, Href string }
-
 // Danger is the question before something that cannot be undone.
 type Danger struct {
 	Act      string // the button: Delete credential config

@@ -8,6 +8,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,6 +40,7 @@ type step struct {
 }
 
 func TestConsole(t *testing.T) {
+	t.Parallel()
 	found := mustFindTools(t)
 	secrets := map[string]string{"access_key_id": accessKeyID, "secret_access_key": secretAccessKey}
 	empty := func(t *testing.T, s *servertest.Server) map[string]string { mustAddUser(t, s); return nil }
@@ -62,6 +65,15 @@ func TestConsole(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestStorybook opens the canned pages of the console, which show states that are hard to come by: the longest names, right-to-left ones, failures.
+func TestStorybook(t *testing.T) {
+	t.Parallel()
+	found := mustFindTools(t)
+	s := httptest.NewServer(http.FileServer(http.Dir("../../console")))
+	t.Cleanup(s.Close)
+	walk(t, found, "stories", errand{URL: s.URL, Chromium: found.chromium})
 }
 
 // TestReadme takes the pictures of the README, if FORGECROFT_README_IMAGES names where they belong (make screenshots).

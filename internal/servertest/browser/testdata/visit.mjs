@@ -110,23 +110,26 @@ export const end = (browser) => browser.close();
 export const picture = (page, name, mode = { name: "light" }) =>
   page.screenshot({ path: path.join(errand.artefacts, `${name}-${mode.name}.png`), fullPage: true, animations: "disabled" });
 
+// overhang is by how many pixels a page is wider than its window.
+export const overhang = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
 // judge lists what is wrong with the page as it stands.
 export const judge = async (page, shift = maxShift) => {
   const measured = await page.evaluate(() => ({
-    wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
     shifted: window.shifted,
     loaded: [...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource").filter((entry) => entry.initiatorType !== "xmlhttprequest")]
       .reduce((sum, entry) => sum + entry.encodedBodySize + 300, 0), // 300: the headers, as browsers count them
   }));
   const wrong = [];
-  if (measured.wide > 0) wrong.push(`it scrolls sideways by ${measured.wide} px`);
+  const wide = await overhang(page);
+  if (wide > 0) wrong.push(`it scrolls sideways by ${wide} px`);
   if (measured.shifted > shift) wrong.push(`its layout shifted by ${measured.shifted}`);
   if (measured.loaded > maxTransfer) wrong.push(`it loads ${measured.loaded} bytes`);
   return [...wrong, ...(await inaccessible(page))];
 };
 
 // inaccessible lists the violations that axe finds. The page's policy forbids eval, so the rules come in through the debugger.
-const inaccessible = async (page) => {
+export const inaccessible = async (page) => {
   const session = await page.context().newCDPSession(page);
   await session.send("Runtime.evaluate", { expression: axe });
   await session.detach();
