@@ -65,7 +65,8 @@ async function keyboard() {
   await walk(page, [
     ["sign in without a mouse", async () => {
       await page.goto("/");
-      await page.keyboard.type(errand.key); // The field has the focus.
+      await page.waitForFunction(() => document.activeElement?.name === "api_key"); // Browsers give the focus with the first frame, which may come after the load.
+      await page.keyboard.type(errand.key);
       await page.keyboard.press("Enter");
       await page.getByRole("button", { name: "Sign out" }).waitFor();
     }],
