@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"embed"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 
 	"github.com/pressly/goose/v3"
+	"modernc.org/sqlite"
 )
 
 // migrations hold the tables of every dialect: numbered, forward-only, each in a transaction. A released one is never changed.
@@ -18,23 +20,39 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// migrateSQLite brings the tables up to date. A file that is ahead of this binary is refused before anything is written.
+// migrateSQLite brings the tables up to date, and keeps a copy of what they were. A file that is ahead of this binary is refused before anything is written.
 func migrateSQLite(ctx context.Context, c *conn, path string, logger *slog.Logger) error {
 	version, err := schemaVersion(ctx, c)
 	if err != nil {
 		return fmt.Errorf("reading the schema version: %w", err)
 	}
+	if version > 0 && version < Schema() {
+		if err := keepCopy(ctx, c, path, version, logger); err != nil {
+			return fmt.Errorf("keeping a copy before the migration from schema version %d to %d: %w", version, Schema(), err)
+		}
+	}
 	absolute, err := filepath.Abs(path)
 	if err != nil {
 		return err
 	}
-	db, err := sql.Open("sqlite", sqliteDSN(absolute, writerCache, false))
-	if err != nil {
-		return err
-	}
+	db := sql.OpenDB(watched(sqliteConnector(sqliteDSN(absolute, writerCache, false))))
 	db.SetMaxOpenConns(1)
 	return errors.Join(migrate(ctx, db, goose.DialectSQLite3, "migrations/sqlite", version, logger), db.Close())
 }
+
+// watched is where tests look at the statements of migrations.
+var watched = func(c driver.Connector) driver.Connector { return c }
+
+// sqliteConnector opens a SQLite file by its address.
+type sqliteConnector string
+
+// Connect implements [driver.Connector].
+func (c sqliteConnector) Connect(context.Context) (driver.Conn, error) {
+	return c.Driver().Open(string(c))
+}
+
+// Driver implements [driver.Connector].
+func (sqliteConnector) Driver() driver.Driver { return new(sqlite.Driver) }
 
 // schemaVersion is the number of the last migration that the file has seen; 0 for a new one.
 func schemaVersion(ctx context.Context, c *conn) (version int64, err error) {

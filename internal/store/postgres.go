@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
@@ -125,7 +126,7 @@ func preparePostgres(ctx context.Context, config *pgx.ConnConfig, logger *slog.L
 	for _, name := range []string{"lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"} {
 		delete(patient.RuntimeParams, name)
 	}
-	db := stdlib.OpenDB(*patient)
+	db := sql.OpenDB(watched(stdlib.GetConnector(*patient)))
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(writerLock+1), lock.WithLockTimeout(1, 120))
 	if err != nil {
 		return errors.Join(err, db.Close())

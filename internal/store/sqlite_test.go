@@ -24,6 +24,9 @@ import (
 var rewrite = flag.Bool("update", false, "rewrite golden files")
 
 func TestMain(m *testing.M) {
+	if code, is := victim(); is {
+		os.Exit(code)
+	}
 	goleak.VerifyTestMain(pgtest.Runner{M: m})
 }
 
@@ -215,41 +218,6 @@ func TestLockedByAnother(t *testing.T) {
 	}
 	if err := s.Update(t.Context(), nothing); err != nil {
 		t.Errorf("afterwards: %v", err)
-	}
-}
-
-// TestSchema compares the tables with the golden file, which is there to be read.
-func TestSchema(t *testing.T) {
-	path := closedFile(t)
-	db, err := sql.Open("sqlite", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	rows, err := db.QueryContext(t.Context(), "SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL AND tbl_name NOT LIKE 'goose%' AND tbl_name NOT LIKE 'sqlite%' ORDER BY tbl_name, type DESC, name")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer rows.Close()
-	got := "-- The tables after all migrations. Made by: go test ./internal/store -run TestSchema -update\n"
-	for rows.Next() {
-		var text string
-		if err := rows.Scan(&text); err != nil {
-			t.Fatal(err)
-		}
-		got += "\n" + text + ";\n"
-	}
-	if err := rows.Err(); err != nil {
-		t.Fatal(err)
-	}
-	const golden = "schema.sqlite.golden.sql"
-	if *rewrite {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want := read(t, golden); got != string(want) {
-		t.Error("the tables are not those of " + golden + "; run with -update and look at the difference")
 	}
 }
 

@@ -1,0 +1,55 @@
+package store
+
+import (
+	"context"
+	"database/sql/driver"
+)
+
+// WatchMigrations calls see before every statement of a migration, and before what begins and ends its transaction.
+func WatchMigrations(see func()) {
+	watched = func(c driver.Connector) driver.Connector { return watchedConnector{c, see} }
+}
+
+// watchedConnector makes watched connections.
+type watchedConnector struct {
+	driver.Connector
+	see func()
+}
+
+func (c watchedConnector) Connect(ctx context.Context) (driver.Conn, error) {
+	raw, err := c.Connector.Connect(ctx)
+	return watchedConn{raw, c.see}, err
+}
+
+// watchedConn is a connection of which every statement is seen.
+type watchedConn struct {
+	driver.Conn
+	see func()
+}
+
+func (c watchedConn) ExecContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Result, error) {
+	c.see()
+	return c.Conn.(driver.ExecerContext).ExecContext(ctx, text, args)
+}
+
+func (c watchedConn) QueryContext(ctx context.Context, text string, args []driver.NamedValue) (driver.Rows, error) {
+	c.see()
+	return c.Conn.(driver.QueryerContext).QueryContext(ctx, text, args)
+}
+
+func (c watchedConn) BeginTx(ctx context.Context, o driver.TxOptions) (driver.Tx, error) {
+	c.see()
+	tx, err := c.Conn.(driver.ConnBeginTx).BeginTx(ctx, o)
+	return watchedTx{tx, c.see}, err
+}
+
+// watchedTx is a transaction of which the end is seen.
+type watchedTx struct {
+	driver.Tx
+	see func()
+}
+
+func (t watchedTx) Commit() error {
+	t.see()
+	return t.Tx.Commit()
+}
