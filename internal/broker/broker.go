@@ -30,7 +30,7 @@ const (
 	storeAttempts  = 8                // how often storing secrets starts over when another one was faster
 )
 
-// Config is what a broker works with. All members but KeyRing, ServerPrincipal, Backup, SignOn, Now, NewID and Random are required.
+// Config is what a broker works with. Store, Vault, Types and Logger are required.
 type Config struct {
 	Store   forgecroft.Store
 	Vault   forgecroft.Vault
@@ -47,6 +47,10 @@ type Config struct {
 	// SignOn are the rules of single sign-on: who gets which role.
 	SignOn []SignOnRule
 
+	// Replica tells this process from others on the same store, which take over what it has left when it is silent for a minute. Empty: a new id, so that
+	// a process that is started again counts as another one. With a store that takes one process at a time it is a constant: nobody has to be waited for.
+	Replica string
+
 	Now    func() time.Time
 	NewID  func() string // UUIDs of version 7
 	Random io.Reader
@@ -62,6 +66,7 @@ type deps struct {
 	serverPrincipal func(ctx context.Context) (string, error)
 	backup          func(ctx context.Context) (Archive, error)
 	signOn          []SignOnRule
+	replica         string
 	now             func() time.Time
 	newID           func() string
 	random          io.Reader
@@ -69,12 +74,15 @@ type deps struct {
 
 // deps fills in the clock and the sources of ids and randomness.
 func (c Config) deps() deps {
-	d := deps{c.Store, c.Vault, c.Types, c.KeyRing, c.Logger, c.ServerPrincipal, c.Backup, c.SignOn, c.Now, c.NewID, c.Random}
+	d := deps{c.Store, c.Vault, c.Types, c.KeyRing, c.Logger, c.ServerPrincipal, c.Backup, c.SignOn, c.Replica, c.Now, c.NewID, c.Random}
 	if d.now == nil {
 		d.now = time.Now
 	}
 	if d.newID == nil {
 		d.newID = func() string { return uuid.Must(uuid.NewV7()).String() }
+	}
+	if d.replica == "" {
+		d.replica = d.newID()
 	}
 	if d.random == nil {
 		d.random = rand.Reader

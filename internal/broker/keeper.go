@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
@@ -14,20 +15,20 @@ const (
 	sweepInterval      = 15 * time.Second
 	checkpointInterval = time.Minute
 	vaultCheckInterval = time.Hour
-	leaseTerm          = time.Minute
 	sweepBatch         = 100
+	maxPutOff          = 15 * time.Minute // between two attempts at a destruction that fails
 )
 
 // Keeper does what no caller asks for: it finishes intents, signs checkpoints, drops idempotency records that have expired, and looks
 // after the vault. Among replicas a lease in the database says which keeper works.
 type Keeper struct {
 	deps
-	broker *Broker
-	holder string
+	broker  *Broker
+	overdue atomic.Int64 // nanoseconds; see [Keeper.Overdue]
 }
 
 // NewKeeper returns the keeper of an opened installation.
-func NewKeeper(b *Broker) *Keeper { return &Keeper{deps: b.deps, broker: b, holder: b.newID()} }
+func NewKeeper(b *Broker) *Keeper { return &Keeper{deps: b.deps, broker: b} }
 
 // Run works until ctx ends, beginning with a sweep: what the last stop left behind is finished first.
 func (k *Keeper) Run(ctx context.Context) {
@@ -43,6 +44,8 @@ func (k *Keeper) Run(ctx context.Context) {
 			return
 		case <-sweep.C:
 			k.attempt(ctx, "sweeping", k.Sweep)
+			k.attempt(ctx, "looking for destructions that wait", k.NoteOverdue)
+			k.attempt(ctx, "looking for a rotation that was left", k.TakeOverRotation)
 		case <-checkpoint.C:
 			k.attempt(ctx, "signing checkpoints", k.Checkpoint)
 		case <-check.C:
@@ -65,18 +68,36 @@ func (k *Keeper) resumeRotation(ctx context.Context) {
 	}
 }
 
-// lease takes or renews the right to do one kind of work.
-func (k *Keeper) lease(ctx context.Context, name string) error {
-	return k.store.Update(ctx, func(tx forgecroft.Tx) error {
-		now := k.instant()
-		_, err := tx.AcquireLease(ctx, name, k.holder, now, now.Add(leaseTerm))
+// TakeOverRotation goes on with a key rotation that another replica has begun and, since it died or its vault failed it, not brought to its end.
+func (k *Keeper) TakeOverRotation(ctx context.Context) error {
+	held, err := k.leaseOf(ctx, leaseRotation)
+	if err != nil || held.Expires.Equal(released) || held.Expires.After(k.now()) {
 		return err
-	})
+	}
+	k.broker.startRewrap(ctx)
+	return nil
 }
+
+// NoteOverdue keeps, for [Keeper.Overdue], for how long the oldest destruction has been waiting.
+func (k *Keeper) NoteOverdue(ctx context.Context) error {
+	oldest, err := k.store.OldestIntent(ctx, forgecroft.IntentDestroy)
+	switch {
+	case errors.Is(err, forgecroft.KindNotFound):
+		k.overdue.Store(0)
+		return nil
+	case err == nil:
+		k.overdue.Store(int64(max(0, k.now().Sub(oldest.CreatedAt))))
+	}
+	return err
+}
+
+// Overdue tells for how long the oldest secret version that must go from the vault has been waiting, as of the last sweep of any replica; 0: none waits.
+func (k *Keeper) Overdue() time.Duration { return time.Duration(k.overdue.Load()) }
 
 // Sweep finishes every intent that is due. It returns [forgecroft.KindConflict] while another replica does.
 func (k *Keeper) Sweep(ctx context.Context) error {
-	if err := k.lease(ctx, "sweeper"); err != nil {
+	held, err := k.lease(ctx, leaseSweeper)
+	if err != nil {
 		return err
 	}
 	for {
@@ -85,24 +106,21 @@ func (k *Keeper) Sweep(ctx context.Context) error {
 			return fmt.Errorf("listing intents: %w", err)
 		}
 		for _, intent := range due {
-			if err := k.sweep(ctx, intent); err != nil {
+			if err := k.sweep(ctx, held, intent); err != nil {
 				return err
 			}
 		}
 		if len(due) < sweepBatch {
-			return k.forget(ctx)
-		}
-		if err := k.lease(ctx, "sweeper"); err != nil {
-			return err
+			return k.forget(ctx, held)
 		}
 	}
 }
 
 // sweep finishes one intent. Before the vault is touched the intent becomes one to destroy, in a transaction that sees no row
 // pointing at the reference: from then on no commit can make it live, because commits look for their intent to put.
-func (k *Keeper) sweep(ctx context.Context, intent forgecroft.Intent) error {
+func (k *Keeper) sweep(ctx context.Context, held forgecroft.Lease, intent forgecroft.Intent) error {
 	destroy := false
-	err := k.store.Update(ctx, func(tx forgecroft.Tx) error {
+	err := k.under(ctx, held, func(tx forgecroft.Tx) error {
 		live, err := tx.ReferenceLive(ctx, intent.Reference)
 		if err != nil {
 			return err
@@ -121,12 +139,24 @@ func (k *Keeper) sweep(ctx context.Context, intent forgecroft.Intent) error {
 	if err != nil || !destroy {
 		return err
 	}
-	return k.finish(ctx, intent.Reference)
+	err = k.finish(ctx, intent.Reference)
+	if err == nil || errors.Is(err, forgecroft.KindConflict) || errors.Is(err, forgecroft.KindUnavailable) {
+		return err // A backup is being taken, or the vault is away: the others would fare the same.
+	}
+	return k.putOff(ctx, held, intent, err)
+}
+
+// putOff lets a destruction that failed by itself wait, longer each time, so that it is not in the way of the others.
+func (k *Keeper) putOff(ctx context.Context, held forgecroft.Lease, intent forgecroft.Intent, cause error) error {
+	k.logger.WarnContext(ctx, "destroying a secret version: it will be tried again", "attempts", intent.Attempts+1, "error", cause)
+	wait := min(sweepInterval<<min(intent.Attempts, 16), maxPutOff)
+	intent.Kind, intent.Attempts, intent.NotBefore = forgecroft.IntentDestroy, intent.Attempts+1, k.instant().Add(wait)
+	return k.under(ctx, held, func(tx forgecroft.Tx) error { return tx.CreateIntent(ctx, intent) })
 }
 
 // forget drops idempotency records and sessions that have expired.
-func (k *Keeper) forget(ctx context.Context) error {
-	return k.store.Update(ctx, func(tx forgecroft.Tx) error {
+func (k *Keeper) forget(ctx context.Context, held forgecroft.Lease) error {
+	return k.under(ctx, held, func(tx forgecroft.Tx) error {
 		now := k.instant()
 		if err := tx.DropSessions(ctx, now); err != nil {
 			return err
@@ -137,7 +167,8 @@ func (k *Keeper) forget(ctx context.Context) error {
 
 // Checkpoint signs the end of every organization's trail that has grown since its last checkpoint.
 func (k *Keeper) Checkpoint(ctx context.Context) error {
-	if err := k.lease(ctx, "checkpoints"); err != nil {
+	held, err := k.lease(ctx, leaseCheckpoints)
+	if err != nil {
 		return err
 	}
 	organizations, err := k.store.Organizations(ctx)
@@ -145,7 +176,7 @@ func (k *Keeper) Checkpoint(ctx context.Context) error {
 		return err
 	}
 	for _, o := range organizations {
-		if err := k.store.Update(ctx, func(tx forgecroft.Tx) error { return k.checkpoint(ctx, tx, o.ID) }); err != nil {
+		if err := k.under(ctx, held, func(tx forgecroft.Tx) error { return k.checkpoint(ctx, tx, o.ID) }); err != nil {
 			return err
 		}
 	}

@@ -2,14 +2,19 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
 
-// rewrapBatch is how many secret versions one step of a rotation moves.
-const rewrapBatch = 200
+// How a rotation goes on.
+const (
+	rewrapBatch    = 200         // secret versions in one step
+	rewrapFailures = 5           // then it rests until the lease is over, or the next start
+	rewrapTurn     = time.Second // how often a replica that waits for its turn looks
+)
 
 // rotation is the state of the online rotation in this process.
 type rotation struct{ running atomic.Bool }
@@ -43,8 +48,12 @@ func (b *Broker) keys(ctx context.Context, call Call) (KeyRing, error) {
 	if err != nil {
 		return KeyRing{}, err
 	}
+	rotation, err := b.leaseOf(ctx, leaseRotation)
+	if err != nil {
+		return KeyRing{}, err
+	}
 	keys, err := ring.Keys(ctx)
-	return KeyRing{keys, b.rotation.running.Load()}, err
+	return KeyRing{keys, b.rotation.running.Load() || rotation.Expires.After(b.now())}, err
 }
 
 // RotateVaultKey makes a new primary key and moves all secret versions to it in the background. It returns as soon as new secrets are
@@ -89,19 +98,33 @@ func (b *Broker) RemoveVaultKey(ctx context.Context, call Call, id string) error
 	return b.record(ctx, call, a, forgecroft.OutcomeAllowed, e, nil)
 }
 
-// rewrap moves what older keys seal to the primary one, in the background, until nothing is left. One runs at a time.
+// rewrap moves what older keys seal to the primary one, in the background, until nothing is left. One replica does; the others wait for their turn, in
+// which they find nothing to do, unless the first has died or knows an older primary key.
 func (b *Broker) rewrap(ctx context.Context) {
 	defer b.rotation.running.Store(false)
-	for failures := 0; failures < 5; {
-		left, err := b.keyRing.Rewrap(ctx, rewrapBatch)
-		switch {
-		case err != nil:
-			failures++
-			b.logger.WarnContext(ctx, "moving secret versions to the primary key", "error", err, "left", left)
-			if !pause(ctx, time.Duration(failures)*time.Second) {
+	for failures := 0; failures < rewrapFailures; {
+		held, err := b.lease(ctx, leaseRotation)
+		if errors.Is(err, forgecroft.KindConflict) {
+			if !pause(ctx, rewrapTurn) {
 				return
 			}
-		case left == 0:
+			continue
+		}
+		var left int64
+		if err == nil {
+			left, err = b.keyRing.Rewrap(ctx, rewrapBatch)
+		}
+		if err != nil {
+			failures++
+			b.logger.WarnContext(ctx, "moving secret versions to the primary key", "error", err, "left", left)
+		}
+		switch {
+		case err == nil && left == 0, errors.Is(err, forgecroft.KindIntegrity): // The latter: what is left cannot be moved.
+			if err := b.release(ctx, held); err != nil {
+				b.logger.WarnContext(ctx, "ending the rotation", "error", err)
+			}
+			return
+		case err != nil && !pause(ctx, time.Duration(failures)*time.Second):
 			return
 		}
 	}

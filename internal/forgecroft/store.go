@@ -231,6 +231,8 @@ type AuditWriter interface {
 type IntentReader interface {
 	// Intents lists up to limit intents that are due at now, the oldest first.
 	Intents(ctx context.Context, now time.Time, limit int) ([]Intent, error)
+	// OldestIntent returns the intent of a kind that was created first, whether it is due or not.
+	OldestIntent(ctx context.Context, kind string) (Intent, error)
 	// Intent returns the intent for a reference.
 	Intent(ctx context.Context, ref Reference) (Intent, error)
 	// IdempotencyRecord returns the record with the identifying members of r that is younger than [IdempotencyTTL] at now.

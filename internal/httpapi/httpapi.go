@@ -30,6 +30,7 @@ const (
 type Config struct {
 	Broker   *broker.Broker
 	Ready    func(ctx context.Context) error // nil if the stores can serve
+	Overdue  func() time.Duration            // for how long the oldest destruction in the vault has been waiting; nil: there is nobody who knows
 	Logger   *slog.Logger
 	Version  string               // of the server, shown to authenticated callers
 	Registry *prometheus.Registry // nil: a new one
@@ -78,6 +79,9 @@ func New(c Config) (http.Handler, error) {
 	}
 	pages := a.pages(operations, document, c.Registry)
 	a.metrics = newMetrics(c.Registry, operations, pages)
+	if c.Overdue != nil {
+		c.Registry.MustRegister(overdue(c.Overdue))
+	}
 	a.route(operations, pages)
 	return a, nil
 }

@@ -63,6 +63,13 @@ func newMetrics(registry *prometheus.Registry, operations []*operation, pages []
 	return m
 }
 
+// overdue is the metric of destructions in the vault that wait.
+func overdue(seconds func() time.Duration) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "forgecroft_vault_oldest_destruction_seconds", Help: "For how long the oldest secret version that must go from the vault has been waiting; 0: none waits.",
+	}, func() float64 { return seconds().Seconds() })
+}
+
 // series are the metrics of one operation.
 type series struct {
 	requests *prometheus.CounterVec

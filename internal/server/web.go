@@ -11,7 +11,7 @@ import (
 
 // handler is everything that is served: the web console at /console/, and the API at every other path.
 func (h *house) handler(b *broker.Broker, keeper *broker.Keeper) (http.Handler, error) {
-	api, err := httpapi.New(httpapi.Config{Broker: b, Ready: keeper.Ready, Logger: h.logger, Version: h.config.Version})
+	api, err := httpapi.New(httpapi.Config{Broker: b, Ready: keeper.Ready, Overdue: keeper.Overdue, Logger: h.logger, Version: h.config.Version})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the API: %w", err)
 	}

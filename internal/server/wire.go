@@ -99,6 +99,9 @@ func outbound(endpoint *url.URL) *http.Client {
 // brokerConfig is what the broker works with.
 func (h *house) brokerConfig() broker.Config {
 	c := broker.Config{Store: h.store, Vault: h.vault, KeyRing: h.keyRing, Types: h.types, Logger: h.logger, Backup: h.serveBackup, SignOn: h.config.OIDC.Roles}
+	if h.config.DatabaseURL.IsZero() {
+		c.Replica = "alone"
+	}
 	if h.awsSelf != nil {
 		c.ServerPrincipal = h.serverPrincipal
 	}

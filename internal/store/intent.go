@@ -23,6 +23,11 @@ func (r reader) Intents(ctx context.Context, now time.Time, limit int) ([]forgec
 		now.UnixMicro(), int64(limit))
 }
 
+// OldestIntent implements [forgecroft.IntentReader].
+func (r reader) OldestIntent(ctx context.Context, kind string) (forgecroft.Intent, error) {
+	return one(ctx, r, forgecroft.NotFound("intent"), scanIntent, "SELECT "+intentColumns+" FROM intents WHERE kind = $1 ORDER BY created_at, reference LIMIT 1", kind)
+}
+
 // Intent implements [forgecroft.IntentReader].
 func (r reader) Intent(ctx context.Context, ref forgecroft.Reference) (forgecroft.Intent, error) {
 	return one(ctx, r, forgecroft.NotFound("intent"), scanIntent, "SELECT "+intentColumns+" FROM intents WHERE reference = $1", string(ref))

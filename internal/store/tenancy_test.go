@@ -24,6 +24,7 @@ var acrossTenants = map[string]string{
 	"SecretBindings":         "the vault is one for all: fsck compares it with every organization's references",
 	"ReferenceLive":          "the sweeper asks before it destroys; references are unguessable and never a client's",
 	"Intents":                "the sweeper works for all organizations",
+	"OldestIntent":           "the age of what waits is a metric of the whole installation, and gives away nothing else",
 	"Intent":                 "found by its reference, which is unguessable and never a client's",
 	"DropIntent":             "found by its reference, which is unguessable and never a client's",
 	"DropIdempotencyRecords": "forgetting what is too old is the same for all organizations",

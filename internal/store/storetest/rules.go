@@ -282,11 +282,14 @@ func testIntents(t *testing.T, f *fixture) {
 	same(t, must(f.store.Intents(ctx, now, 10))(t), []forgecroft.Intent{early, late})
 	same(t, must(f.store.Intents(ctx, now, 1))(t), []forgecroft.Intent{early})
 	same(t, must(f.store.Intent(ctx, future.Reference))(t), future)
+	_, err := f.store.OldestIntent(ctx, forgecroft.IntentDestroy)
+	is(t, err, forgecroft.KindNotFound)
 
 	early.Kind, early.NotBefore, early.Attempts = forgecroft.IntentDestroy, start.Add(time.Hour), 3
 	f.update(func(tx forgecroft.Tx) error { return tx.CreateIntent(ctx, early) })
 	same(t, must(f.store.Intent(ctx, early.Reference))(t), early)
 	same(t, must(f.store.Intents(ctx, now, 10))(t), []forgecroft.Intent{late})
+	same(t, must(f.store.OldestIntent(ctx, forgecroft.IntentDestroy))(t), early) // Due or not.
 
 	drop := func() (there bool) {
 		f.update(func(tx forgecroft.Tx) (err error) {
@@ -297,7 +300,7 @@ func testIntents(t *testing.T, f *fixture) {
 	}
 	same(t, drop(), true)
 	same(t, drop(), false)
-	_, err := f.store.Intent(ctx, late.Reference)
+	_, err = f.store.Intent(ctx, late.Reference)
 	is(t, err, forgecroft.KindNotFound)
 }
 
