@@ -21,7 +21,7 @@ import (
 const variable = "TF_VAR_value"
 
 // target is a credential config that clients store values into and a workspace that delivers them: a register.
-type target struct{ config, workspace string }
+type target struct{ config, workspace, project string }
 
 // act is one call of a client, as porcupine's input: to store a value, or to have it delivered if that is empty.
 type act struct {
@@ -61,6 +61,10 @@ type clients struct {
 	done    atomic.Int64 // calls that were answered
 	failed  atomic.Int64 // calls that were not, or with 5xx
 
+	ended  ended
+	lives  atomic.Int64 // that came to their end
+	haunts atomic.Int64 // looks at what has ended
+
 	mu         sync.Mutex
 	history    []porcupine.Operation
 	deliveries map[string]bool // ids of those that were released
@@ -78,7 +82,7 @@ func mustMakeTargets(t *testing.T, h *house, n int) []target {
 		must(t, store(t.Context(), h.owner, c.ID, "start"))
 		w, err := h.owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: fmt.Sprint("w", i), ProjectID: project.ID, CredentialConfigIDs: []string{c.ID}})
 		must(t, err)
-		all = append(all, target{c.ID, w.ID})
+		all = append(all, target{c.ID, w.ID, project.ID})
 	}
 	return all
 }
@@ -109,6 +113,10 @@ func start(t *testing.T, h *house, targets []target, n int) *clients {
 			random := rand.New(rand.NewPCG(uint64(i), uint64(c.began.UnixNano())))
 			for call := 0; ctx.Err() == nil; call++ {
 				c.call(t, i, call, random)
+				if call%8 == 0 {
+					c.judge(t, &c.lives, c.live(t, i, call, targets[0].project))
+					c.judge(t, &c.haunts, c.haunt(random.IntN))
+				}
 			}
 		})
 	}
@@ -154,6 +162,18 @@ func (c *clients) call(t *testing.T, client, n int, random *rand.Rand) {
 	c.history = append(c.history, o)
 }
 
+// judge fails the test if an answer is one that no disturbance explains, and counts what came to its end.
+func (c *clients) judge(t *testing.T, counter *atomic.Int64, err error) {
+	switch {
+	case err == nil:
+		counter.Add(1)
+	case errors.As(err, new(broken)) || !undecided(err):
+		t.Errorf("an answer that no disturbance explains: %v", err)
+	default:
+		c.failed.Add(1)
+	}
+}
+
 // released notes a delivery, each of which must be in the audit trail.
 func (c *clients) released(id string) {
 	c.mu.Lock()
@@ -179,7 +199,10 @@ func (c *clients) mustEnd(t *testing.T) {
 	t.Helper()
 	c.stop()
 	c.group.Wait()
-	t.Logf("%d calls were answered, %d were not", c.done.Load(), c.failed.Load())
+	t.Logf("%d calls were answered, %d were not; %d lives came to their end, and %d times nothing had come back", c.done.Load(), c.failed.Load(), c.lives.Load(), c.haunts.Load())
+	if c.lives.Load() == 0 || c.haunts.Load() == 0 || len(c.ended.configs) == 0 || len(c.ended.keys) == 0 {
+		t.Error("no life came to its end, or nothing ended that could come back")
+	}
 	if result := porcupine.CheckOperationsTimeout(register, c.history, time.Minute); result != porcupine.Ok {
 		t.Errorf("the history of %d calls is not that of one server: %s", len(c.history), result)
 	}

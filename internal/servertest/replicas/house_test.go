@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -53,7 +54,9 @@ type house struct {
 	database *pgtest.Server
 	url      string // of the database
 	vault    *bao.Server
-	address  string // of the vault
+	gate     *gate            // in front of the vault
+	listener *httptest.Server // of the vault, with the gate
+	address  string           // of the vault
 	proxy    *httptest.Server
 	owner    *sdk.Client // through the proxy
 	ownerKey string
@@ -70,9 +73,10 @@ func newHouse(t *testing.T, n int) *house {
 	h := &house{ctx: t.Context(), dir: t.TempDir(), database: pgtest.MustStart(t, ""), vault: bao.New(nil, rootToken), replicas: make([]*process.Server, n)}
 	t.Cleanup(h.database.Stop)
 	h.url = h.database.MustCreate(t)
-	listener := httptest.NewServer(h.vault)
-	t.Cleanup(listener.Close)
-	h.address = listener.URL
+	h.gate = &gate{next: h.vault}
+	must(t, h.startVault("127.0.0.1:0"))
+	t.Cleanup(h.killVault)
+	h.address = h.listener.URL
 	if err := os.WriteFile(h.path("token"), []byte(rootToken), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -93,6 +97,58 @@ func newHouse(t *testing.T, n int) *house {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// startVault lets the vault listen at an address. What it keeps outlives [house.killVault], as on a disk.
+func (h *house) startVault(address string) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return err
+	}
+	h.listener = &httptest.Server{Listener: listener, Config: &http.Server{Handler: h.gate}}
+	h.listener.Start()
+	return nil
+}
+
+// killVault ends the vault: connections break, in the middle of an answer too, and new ones are refused.
+func (h *house) killVault() {
+	_ = h.listener.Config.Close()
+	h.gate.thaw() // Nothing answers any more; httptest waits for those who are in.
+	h.listener.Close()
+}
+
+// gate is in front of the vault. Frozen, it takes requests and does nothing with them until it thaws, as a stopped process does.
+type gate struct {
+	next http.Handler
+
+	mu     sync.Mutex
+	frozen chan struct{} // closed when it thaws; nil: it is not frozen
+}
+
+func (g *gate) freeze() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.frozen = make(chan struct{})
+}
+
+func (g *gate) thaw() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.frozen != nil {
+		close(g.frozen)
+		g.frozen = nil
+	}
+}
+
+// ServeHTTP implements [http.Handler].
+func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.mu.Lock()
+	frozen := g.frozen
+	g.mu.Unlock()
+	if frozen != nil {
+		<-frozen
+	}
+	g.next.ServeHTTP(w, r)
 }
 
 func (h *house) path(name string) string { return filepath.Join(h.dir, name) }

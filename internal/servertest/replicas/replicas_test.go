@@ -1,7 +1,9 @@
 package replicas_test
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"os"
 	"strings"
 	"syscall"
@@ -58,6 +60,23 @@ func TestDisturbances(t *testing.T) {
 				await(t, "with a sealed vault", &c.failed, 3)
 				h.vault.SetState(bao.Active)
 			}},
+			{"the vault is killed", func() {
+				h.killVault()
+				await(t, "without a vault", &c.failed, 3)
+				must(t, h.startVault(h.listener.Listener.Addr().String()))
+			}},
+			{"the vault is frozen", func() {
+				h.gate.freeze()
+				await(t, "with a frozen vault", &c.failed, 1)
+				h.gate.thaw()
+			}},
+			{"the vault's key is rotated while a replica dies", func() {
+				i := random.IntN(len(h.replicas))
+				must(t, h.rotate())
+				h.replica(i).Signal(syscall.SIGKILL)
+				await(t, "rotating without a replica", &c.done, some)
+				must(t, h.restart(i))
+			}},
 		} {
 			d.work()
 			await(t, "after: "+d.name, &c.done, some)
@@ -83,16 +102,34 @@ func (h *house) frozen(i int) error {
 	return err
 }
 
+// rotate makes a new primary key at one replica, and lets the others look, as a balancer that asks for readiness does.
+func (h *house) rotate() error {
+	if _, err := h.owner.RotateVaultKey(h.ctx); err != nil {
+		return err
+	}
+	for i := range h.replicas {
+		r, err := http.Get(h.replica(i).URL + "/readyz")
+		if err != nil {
+			return err
+		}
+		_ = r.Body.Close()
+		if r.StatusCode != http.StatusOK {
+			return fmt.Errorf("after the rotation replica %d is not ready: %s", i, r.Status)
+		}
+	}
+	return nil
+}
+
 // mustBeSound checks the audit trail and both stores.
 func (h *house) mustBeSound(t *testing.T, c *clients) {
 	t.Helper()
-	recorded := map[string]bool{}
+	recorded := map[string]int{} // delivery → events
 	for cursor := ""; ; {
 		page, err := h.owner.AuditEvents(t.Context(), sdk.ListOptions{Limit: 200, Cursor: cursor, Query: map[string][]string{"action": {"environment.deliver"}}})
 		must(t, err)
 		for _, e := range page.Items {
 			id, _ := e.Details["delivery_id"].(string)
-			recorded[id] = true
+			recorded[id]++
 		}
 		if page.NextCursor == nil {
 			break
@@ -100,8 +137,8 @@ func (h *house) mustBeSound(t *testing.T, c *clients) {
 		cursor = *page.NextCursor
 	}
 	for id := range c.deliveries {
-		if !recorded[id] {
-			t.Errorf("the delivery %s was released and is not in the audit trail", id)
+		if recorded[id] != 1 {
+			t.Errorf("the delivery %s was released and is %d times in the audit trail", id, recorded[id])
 		}
 	}
 	h.killAll()
