@@ -128,15 +128,16 @@ type SecretVersion struct {
 
 // Verification is the result of asking the provider.
 type Verification struct {
-	Valid              bool      `json:"valid"`
-	Identity           string    `json:"identity,omitempty"`
-	Error              string    `json:"error,omitempty" doc:"The provider's code, or one of ours."`
-	Detail             string    `json:"detail,omitempty" doc:"Cause and remedy."`
-	Conclusive         bool      `json:"conclusive" doc:"False: could not tell; the last conclusive result stands."`
-	ExternalIDEnforced *bool     `json:"external_id_enforced,omitempty" doc:"aws_assume_role: whether the role refuses callers without the external ID."`
-	Warnings           []string  `json:"warnings,omitempty"`
-	CheckedAt          time.Time `json:"checked_at"`
-	SecretVersion      int64     `json:"secret_version"`
+	Valid              bool       `json:"valid"`
+	Identity           string     `json:"identity,omitempty"`
+	Error              string     `json:"error,omitempty" doc:"The provider's code, or one of ours."`
+	Detail             string     `json:"detail,omitempty" doc:"Cause and remedy."`
+	Conclusive         bool       `json:"conclusive" doc:"False: could not tell; the last conclusive result stands."`
+	ExternalIDEnforced *bool      `json:"external_id_enforced,omitempty" doc:"aws_assume_role: whether the role refuses callers without the external ID."`
+	Warnings           []string   `json:"warnings,omitempty"`
+	ExpiresAt          *time.Time `json:"expires_at,omitempty" doc:"When the credential ends, if the provider says so."`
+	CheckedAt          time.Time  `json:"checked_at"`
+	SecretVersion      int64      `json:"secret_version"`
 }
 
 // CredentialType is one entry of the registry: what forms and CLIs are built from.

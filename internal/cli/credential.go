@@ -212,9 +212,13 @@ func (a *app) showVerification(v sdk.Verification) error {
 	if v.ExternalIDEnforced != nil {
 		enforced = map[bool]string{true: "yes", false: "NO"}[*v.ExternalIDEnforced]
 	}
+	expires := ""
+	if v.ExpiresAt != nil {
+		expires = when(v.ExpiresAt)
+	}
 	// The colour's escape must not go through printFields.
 	fmt.Fprintln(a.Out, result)
-	return a.printFields("identity", v.Identity, "error", v.Error, "detail", v.Detail, "external ID enforced", enforced, "warning", strings.Join(v.Warnings, "\n"))
+	return a.printFields("identity", v.Identity, "error", v.Error, "detail", v.Detail, "external ID enforced", enforced, "expires", expires, "warning", strings.Join(v.Warnings, "\n"))
 }
 
 func (a *app) credentialList() *cobra.Command {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	fakecloudflare "github.com/forgecroft/forgecroft/internal/fake/cloudflare"
 	"github.com/forgecroft/forgecroft/internal/servertest"
 	"github.com/forgecroft/forgecroft/sdk"
 )
@@ -116,12 +117,17 @@ func TestHomeNamesWhatNeedsAttention(t *testing.T) {
 	empty := mustCredential(t, s, "without", "gcp_service_account")
 	must(s.Owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: "stuck", ProjectID: k.project.ID, CredentialConfigIDs: []string{empty.ID}}))(t)
 	soon := time.Now().Add(48 * time.Hour)
+	s.Cloudflare.AddToken(fakecloudflare.Token{Value: "EXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMP", ID: strings.Repeat("0a", 16), ExpiresOn: soon})
+	ends := mustCredential(t, s, "ends", "cloudflare_api_token", "api_token", "EXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMP")
+	if v := must(s.Owner.Verify(t.Context(), ends.ID))(t); v.ExpiresAt == nil || !v.ExpiresAt.Equal(soon.Truncate(time.Second)) {
+		t.Errorf("the verification does not tell the end: %+v", v)
+	}
 	must(s.Owner.CreateAPIKey(t.Context(), sdk.CreateAPIKey{Name: "short-lived", Role: "runner", ExpiresAt: &soon}))(t)
 	must(s.Owner.Deliver(t.Context(), k.workspace.ID, sdk.DeliverRequest{}))(t)
 	body := b.get("/console/").Body
 	for _, want := range []string{
 		"Refused by the provider", ">refused<", "No secrets stored", ">without<", "Never verified", ">aws-production<", "Workspaces that cannot run", ">stuck<",
-		"API keys that expire soon", ">short-lived<", "1 delivery and 0 refusals in the last 24 hours", ">serving<",
+		"Expire soon", ">ends<", "API keys that expire soon", ">short-lived<", "1 delivery and 0 refusals in the last 24 hours", ">serving<",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the home page does not say %q:\n%s", want, body)

@@ -42,6 +42,7 @@ type ResultView struct {
 	Code      string // the provider's, or ours
 	Detail    string // cause and remedy
 	Warnings  []string
+	ExpiresAt time.Time // zero: never, or nobody knows
 	CheckedAt time.Time
 	Version   int64
 }
@@ -126,7 +127,7 @@ func resultView(r *forgecroft.Verification, current int64) *ResultView {
 		return nil
 	}
 	view := &ResultView{
-		Identity: r.Identity, Code: r.Error, Detail: r.Detail, Warnings: r.Warnings, CheckedAt: r.CheckedAt, Version: r.SecretVersion,
+		Identity: r.Identity, Code: r.Error, Detail: r.Detail, Warnings: r.Warnings, ExpiresAt: r.ExpiresAt, CheckedAt: r.CheckedAt, Version: r.SecretVersion,
 		Badge: Badge{Tone: "warn", Text: "could not tell"},
 	}
 	switch {

@@ -20,6 +20,7 @@ const (
 
 // The ages after which a credential that nobody uses is mentioned.
 const (
+	soon  = 14 * 24 * time.Hour // before an end that should be met
 	quiet = 30 * 24 * time.Hour
 	stale = 90 * 24 * time.Hour
 )
@@ -118,6 +119,10 @@ func credentialConcerns(now time.Time, types forgecroft.Registry, configs []forg
 			func(c forgecroft.CredentialConfig) bool { return c.VerificationState() == forgecroft.VerifiedInvalid },
 		},
 		{
+			Concern{Tone: "warn", Title: "Expire soon", Advice: "The provider ends them within two weeks. Make successors there, and store them here before."},
+			func(c forgecroft.CredentialConfig) bool { return endsSoon(now, c) },
+		},
+		{
 			Concern{Tone: "warn", Title: "No secrets stored", Advice: "They deliver nothing until their secrets are stored."},
 			func(c forgecroft.CredentialConfig) bool { return c.SecretVersion == 0 },
 		},
@@ -157,6 +162,12 @@ func (c *Concern) add(l Link) {
 		return
 	}
 	c.Rest++
+}
+
+// endsSoon reports whether the provider has said that what is stored ends within two weeks, or has ended.
+func endsSoon(now time.Time, c forgecroft.CredentialConfig) bool {
+	v := c.Verification
+	return c.VerificationState() == forgecroft.VerifiedValid && !v.ExpiresAt.IsZero() && v.ExpiresAt.Sub(now) < soon
 }
 
 // idle is how long a credential that could be used was not.

@@ -85,7 +85,7 @@ func keyRow(v *visit, projects map[string]string, k forgecroft.APIKey) KeyRow {
 
 // expiresSoon reports whether a live key ends within two weeks.
 func expiresSoon(now time.Time, k forgecroft.APIKey) bool {
-	return k.Subject == "" && k.Live(now) && !k.ExpiresAt.IsZero() && k.ExpiresAt.Sub(now) < 14*24*time.Hour
+	return k.Subject == "" && k.Live(now) && !k.ExpiresAt.IsZero() && k.ExpiresAt.Sub(now) < soon
 }
 
 // newKey is the form of a key that is to be made.

@@ -106,6 +106,7 @@ func homeStories() []story {
 			Credentials: 200, Workspaces: 40, More: true, Health: well, CanCreate: true,
 			Concerns: []console.Concern{
 				{Tone: "bad", Title: "Conflicting credentials", Advice: "Two credentials want the same variable or identity, so nothing is delivered. Detach one.", Links: []console.Link{workspace}},
+				{Tone: "warn", Title: "Expire soon", Advice: "The provider ends them within two weeks. Make successors there, and store them here before.", Links: []console.Link{other}},
 				{Tone: "warn", Title: "Never verified", Advice: "One click asks the provider whether they work.", Links: []console.Link{credential, other}, Rest: 7},
 			},
 			Chart: &console.Chart{
@@ -189,7 +190,7 @@ func fullCredential(w words) console.CredentialView {
 		ID: firstID, Name: w.credential, Description: w.text, Scope: w.project, Type: "aws_static", TypeTitle: "AWS access key", DocsURL: "https://docs.aws.amazon.com/", State: valid, SecretVersion: 3,
 		StoredAt: now.Add(-72 * time.Hour), LastUse: now.Add(-5 * time.Minute), CreatedAt: now.Add(-720 * time.Hour), Public: []console.Value{{Name: "Access key id", Value: "AKIAIOSFODNN7EXAMPLE"}},
 		Hidden: []string{"Secret access key"}, Sets: []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}, Source: &other, Users: []console.Link{workspace, other},
-		Result:     &console.ResultView{Badge: valid, Identity: "arn:aws:iam::123456789012:user/ci", Warnings: []string{"The key is older than a year."}, CheckedAt: now.Add(-time.Hour), Version: 3},
+		Result:     &console.ResultView{Badge: valid, Identity: "arn:aws:iam::123456789012:user/ci", Warnings: []string{"The key is older than a year."}, ExpiresAt: now.Add(10 * 24 * time.Hour), CheckedAt: now.Add(-time.Hour), Version: 3},
 		Versions:   []console.VersionView{{Number: 3, At: now.Add(-72 * time.Hour), By: w.person, Current: true}, {Number: 2, At: now.Add(-96 * time.Hour), By: w.person}},
 		Deliveries: []console.DeliveryView{{At: now.Add(-5 * time.Minute), Workspace: workspace, Actor: w.person, Outcome: console.Badge{Tone: "good", Text: "delivered"}, Version: 3}},
 		CanChange:  true, CanVerify: true,

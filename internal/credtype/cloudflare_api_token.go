@@ -107,6 +107,7 @@ func verifyCloudflare(ctx context.Context, client *cloudflare.Client, r forgecro
 		return outcome(ctx, err)
 	}
 	result := valid(info.ID)
+	result.ExpiresAt = info.ExpiresOn
 	if !info.ExpiresOn.IsZero() && info.ExpiresOn.Before(r.Now.Add(soon)) {
 		result.Warnings = append(result.Warnings, fmt.Sprintf("The token expires at %s. Store its successor before.", info.ExpiresOn.UTC().Format(time.RFC3339)))
 	}

@@ -209,6 +209,30 @@ func TestVerifyProbeThatFailsStaysOpen(t *testing.T) {
 	}
 }
 
+// TestVerifyTellsTheEnd checks that a token's end is told, with a warning when it is near.
+func TestVerifyTellsTheEnd(t *testing.T) {
+	tests := []struct {
+		name     string
+		ends     time.Time
+		warnings int
+	}{
+		{"never", time.Time{}, 0},
+		{"soon", start().Add(24 * time.Hour), 1},
+		{"late", start().Add(90 * 24 * time.Hour), 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t, nil)
+			w.cloudflare.AddToken(fakecloudflare.Token{Value: cfUser, ID: cfTokenID, ExpiresOn: tt.ends})
+			ct := mustType(t, w.types, "cloudflare_api_token")
+			v, err := ct.Verify(t.Context(), mustStore(t, ct, input{"api_token": cfUser}))
+			if err != nil || !v.Valid || !v.ExpiresAt.Equal(tt.ends) || len(v.Warnings) != tt.warnings {
+				t.Errorf("verification %+v, error %v", v, err)
+			}
+		})
+	}
+}
+
 func TestVerifyChainedWarns(t *testing.T) {
 	w := newWorld(t, nil)
 	ct := mustType(t, w.types, "aws_assume_role")

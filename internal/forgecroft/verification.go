@@ -20,6 +20,7 @@ type Verification struct {
 	Detail             string // cause and remedy, for a person
 	ExternalIDEnforced *bool  // aws_assume_role: whether the role refuses callers without the external ID; nil: not tested
 	Warnings           []string
+	ExpiresAt          time.Time // when the credential ends, as its provider says; zero: never, or it does not say
 	CheckedAt          time.Time
 	SecretVersion      int64
 }

@@ -75,7 +75,7 @@ func wireVerification(v *forgecroft.Verification) *sdk.Verification {
 	}
 	return &sdk.Verification{
 		Valid: v.Valid, Identity: v.Identity, Error: v.Error, Detail: v.Detail, Conclusive: v.Conclusive,
-		ExternalIDEnforced: v.ExternalIDEnforced, Warnings: v.Warnings, CheckedAt: v.CheckedAt.UTC(), SecretVersion: v.SecretVersion,
+		ExternalIDEnforced: v.ExternalIDEnforced, Warnings: v.Warnings, ExpiresAt: when(v.ExpiresAt), CheckedAt: v.CheckedAt.UTC(), SecretVersion: v.SecretVersion,
 	}
 }
 

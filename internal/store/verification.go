@@ -16,6 +16,7 @@ type storedVerification struct {
 	Detail             string    `json:"detail,omitempty"`
 	ExternalIDEnforced *bool     `json:"external_id_enforced,omitempty"`
 	Warnings           []string  `json:"warnings,omitempty"`
+	ExpiresAt          time.Time `json:"expires_at,omitzero"`
 	CheckedAt          time.Time `json:"checked_at"`
 	SecretVersion      int64     `json:"secret_version"`
 }
@@ -37,6 +38,7 @@ func encodeVerification(v *forgecroft.Verification) any {
 	}
 	stored := storedVerification(*v)
 	stored.CheckedAt = stored.CheckedAt.UTC().Truncate(time.Microsecond)
+	stored.ExpiresAt = stored.ExpiresAt.UTC().Truncate(time.Microsecond)
 	return encode(stored)
 }
 

@@ -20,7 +20,7 @@ func testCredentialConfigs(t *testing.T, f *fixture) {
 		c.ProjectID, c.ExternalID, c.SourceID = p.ID, "external-EXAMPLE", plain.ID
 		c.Verification = &forgecroft.Verification{
 			Valid: true, Conclusive: true, Identity: "arn:aws:iam::123456789012:user/x", ExternalIDEnforced: &enforced,
-			Warnings: []string{"<old>"}, CheckedAt: start, SecretVersion: 3,
+			Warnings: []string{"<old>"}, ExpiresAt: start.Add(time.Hour), CheckedAt: start, SecretVersion: 3,
 		}
 		c.LastAttempt = &forgecroft.Verification{Error: "timeout", Detail: "no answer", CheckedAt: start.Add(time.Hour), SecretVersion: 3}
 		c.LastDeliveredAt = start.Add(time.Minute)
