@@ -2,8 +2,12 @@ package broker
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"strconv"
+	"time"
 
+	"github.com/forgecroft/forgecroft/internal/audit"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
 
@@ -62,4 +66,70 @@ func (b *Broker) CreateAuditCheckpoint(ctx context.Context, call Call) (Checkpoi
 		e.note("sequence", c.Sequence)
 		return Checkpoints{[]forgecroft.AuditCheckpoint{c}, b.signer.Public()}, tx.CreateAuditCheckpoint(ctx, c)
 	})
+}
+
+// AuditCheck is what a check of the trail has found.
+type AuditCheck struct {
+	Verified int64  // events from the first one on that are as they were recorded
+	Signed   int64  // the last of them that a checkpoint has signed; 0: none
+	Broken   string // where the trail does not hold, and why; empty: nowhere so far
+	Complete bool   // all of it was read
+}
+
+// CheckAudit verifies the trail from its first event on, with the newest [MaxPage] checkpoints and their signatures, by the same rules as `forgecroft audit verify`.
+// What is not read by the deadline is left; the zero time: there is none.
+func (b *Broker) CheckAudit(ctx context.Context, call Call, deadline time.Time) (AuditCheck, error) {
+	a := act{"audit_event.check", forgecroft.PermAudit, "audit_event", ""}
+	return read(ctx, b, call, a, func() (AuditCheck, error) {
+		if err := call.wholeOrganization(); err != nil {
+			return AuditCheck{}, err
+		}
+		checkpoints, err := b.store.AuditCheckpoints(ctx, call.OrganizationID, MaxPage)
+		if err != nil {
+			return AuditCheck{}, err
+		}
+		var check AuditCheck
+		for _, c := range checkpoints {
+			if err := audit.VerifyCheckpoint(b.signer.Public(), c); err != nil {
+				check.Broken = err.Error()
+				return check, nil
+			}
+		}
+		err = b.checkEvents(ctx, call.OrganizationID, checkpoints, deadline, &check)
+		if broken := new(audit.BrokenError); errors.As(err, &broken) {
+			check.Broken, err = broken.Error(), nil
+		}
+		return check, err
+	})
+}
+
+// checkEvents reads the trail page after page.
+func (b *Broker) checkEvents(ctx context.Context, organizationID string, checkpoints []forgecroft.AuditCheckpoint, deadline time.Time, check *AuditCheck) error {
+	v := audit.NewVerifier(organizationID, checkpoints)
+	page := forgecroft.Page{Limit: MaxPage}
+	for {
+		events, err := b.store.AuditEvents(ctx, organizationID, forgecroft.AuditFilter{Ascending: true}, page)
+		if err != nil {
+			return fmt.Errorf("reading the trail: %w", err)
+		}
+		for _, e := range events {
+			if err := v.Next(e); err != nil {
+				return err
+			}
+			check.Verified = e.Sequence
+		}
+		for _, c := range checkpoints {
+			if c.Sequence <= check.Verified {
+				check.Signed = max(check.Signed, c.Sequence)
+			}
+		}
+		switch {
+		case len(events) < page.Limit:
+			check.Complete = true
+			return v.End()
+		case !deadline.IsZero() && b.now().After(deadline):
+			return nil
+		}
+		page.After = strconv.FormatInt(check.Verified, 10)
+	}
 }

@@ -75,7 +75,7 @@ func (c *Console) auditPage(v *visit, all *Badge) (answer, error) {
 	}
 	view := AuditView{
 		Action: v.query("action"), Object: v.query("object"), Since: v.query("since"), Until: v.query("until"), Outcomes: outcomeOptions(filter.Outcome),
-		Actors: actorOptions(names, filter.ActorKeyID), Filtered: filter != forgecroft.AuditFilter{}, Older: older(v, list.Next), Chain: chainView(list.Items, checkpoints.Items),
+		Actors: actorOptions(names, filter.ActorKeyID), Filtered: filter != forgecroft.AuditFilter{}, Older: older(v, list.Next), Chain: chainView(list.Items, filter == forgecroft.AuditFilter{}, checkpoints.Items),
 		Export: exportAddress(v),
 	}
 	if all != nil {
@@ -152,10 +152,10 @@ func details(text json.RawMessage) string {
 	return strings.Join(parts, " · ")
 }
 
-// chainView checks the events of a page one by one, and tells what the newest checkpoint signs.
-func chainView(events []forgecroft.AuditEvent, checkpoints []forgecroft.AuditCheckpoint) ChainView {
+// chainView checks the events of a page one by one, and tells what the newest checkpoint signs. all: no filter leaves events out between them.
+func chainView(events []forgecroft.AuditEvent, all bool, checkpoints []forgecroft.AuditCheckpoint) ChainView {
 	view := ChainView{Here: Badge{Tone: "good", Text: "intact"}}
-	if broken := brokenEvent(events); broken != 0 {
+	if broken := brokenEvent(events, all); broken != 0 {
 		view.Here = Badge{Tone: "bad", Text: fmt.Sprintf("event %d is not what was recorded", broken)}
 	}
 	if len(checkpoints) > 0 {
@@ -164,8 +164,9 @@ func chainView(events []forgecroft.AuditEvent, checkpoints []forgecroft.AuditChe
 	return view
 }
 
-// brokenEvent returns the first event that is not what its hashes say, or 0. Neighbours must hold on to each other as well.
-func brokenEvent(events []forgecroft.AuditEvent) int64 {
+// brokenEvent returns the first event of a page, the newest first, that is not what its hashes say, or 0. Neighbours must hold on to each other as well, and where
+// no filter leaves events out, each must be the neighbour of the next.
+func brokenEvent(events []forgecroft.AuditEvent, all bool) int64 {
 	for i, e := range events {
 		if e.Sum() != e.Digest || e.Link() != e.Hash {
 			return e.Sequence
@@ -173,8 +174,10 @@ func brokenEvent(events []forgecroft.AuditEvent) int64 {
 		if i == 0 {
 			continue
 		}
-		if before := events[i-1]; (before.Sequence+1 == e.Sequence && e.Previous != before.Hash) || (e.Sequence+1 == before.Sequence && before.Previous != e.Hash) {
-			return e.Sequence
+		newer := events[i-1]
+		neighbours := newer.Sequence == e.Sequence+1
+		if (all && !neighbours) || (neighbours && newer.Previous != e.Hash) {
+			return newer.Sequence
 		}
 	}
 	return 0
@@ -260,32 +263,26 @@ func newExportedEvent(e forgecroft.AuditEvent) exportedEvent {
 	}
 }
 
-// checkAudit reads the whole chain and checks every link. A long trail is checked as far as the time allows; the CLI has no such limit.
+// checkPatience is how long a check of the chain may take; the CLI has no such limit.
+const checkPatience = 15 * time.Second
+
+// checkAudit verifies the whole chain, as far as the time allows.
 func (c *Console) checkAudit(v *visit) (answer, error) {
-	deadline := v.now.Add(15 * time.Second)
-	badge := Badge{Tone: "good"}
-	page, checked := broker.PageRequest{Limit: broker.MaxPage}, int64(0)
-	var last []forgecroft.AuditEvent // the end of the page before, so that pages hold on to each other
-	for {
-		part, err := c.broker.ListAuditEvents(v.Context(), v.call(), forgecroft.AuditFilter{Ascending: true}, page)
-		if err != nil {
-			return answer{}, err
-		}
-		events := append(last, part.Items...)
-		if broken := brokenEvent(events); broken != 0 {
-			badge = Badge{Tone: "bad", Text: fmt.Sprintf("broken at event %d", broken)}
-			break
-		}
-		checked += int64(len(part.Items))
-		if page.Cursor = part.Next; page.Cursor == "" {
-			badge.Text = fmt.Sprintf("all %d events are intact", checked)
-			break
-		}
-		if c.now().After(deadline) {
-			badge = Badge{Tone: "warn", Text: fmt.Sprintf("intact up to event %d, then time ran out", checked), Hint: "forgecroft audit verify checks all of it."}
-			break
-		}
-		last = slices.Clone(part.Items[len(part.Items)-1:])
+	check, err := c.broker.CheckAudit(v.Context(), v.call(), v.now.Add(checkPatience))
+	if err != nil {
+		return answer{}, err
 	}
+	badge := checkBadge(check)
 	return c.auditPage(v, &badge)
+}
+
+// checkBadge words what a check has found.
+func checkBadge(check broker.AuditCheck) Badge {
+	switch {
+	case check.Broken != "":
+		return Badge{Tone: "bad", Text: check.Broken, Hint: "forgecroft audit verify checks it on another machine."}
+	case !check.Complete:
+		return Badge{Tone: "warn", Text: fmt.Sprintf("intact up to event %d, then time ran out", check.Verified), Hint: "forgecroft audit verify checks all of it."}
+	}
+	return Badge{Tone: "good", Text: fmt.Sprintf("all %d events are intact", check.Verified)}
 }

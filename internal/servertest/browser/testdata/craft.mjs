@@ -42,6 +42,12 @@ async function search() {
       await page.getByRole("link", { name: "Show all credentials" }).click();
       await rows.nth(5).waitFor();
     }],
+    ["what is exported is what is shown", async () => {
+      await page.goto("/console/audit");
+      await page.getByLabel("Outcome").selectOption("denied");
+      await expectText(page, "Nothing matches", "#results");
+      expect((await page.getByRole("link", { name: "Export" }).getAttribute("href")).includes("outcome=denied"), "the export has another filter");
+    }],
   ]);
 }
 
