@@ -108,7 +108,7 @@ func (c *Console) draftRows(v *visit, w forgecroft.Workspace, ids []string, view
 	if err != nil {
 		return err
 	}
-	projects, err := c.projectNames(v)
+	projects, err := c.projectNames(v, w.ProjectID)
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func (c *Console) credential(v *visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	projects, err := c.projectNames(v)
+	projects, err := c.projectNames(v, config.ProjectID)
 	if err != nil {
 		return answer{}, err
 	}

@@ -1,6 +1,8 @@
 package console
 
 import (
+	"slices"
+
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
 
@@ -71,7 +73,7 @@ func nameFields(v *visit, name, description, example string) []Field {
 // projectField is the choice of a project. wide is the label of none, which the viewer's scope may not allow; empty: there must be one.
 func (c *Console) projectField(v *visit, chosen, wide string) (Field, error) {
 	f := Field{Name: "project_id", Label: "Project", Kind: "select", Required: true, Error: v.problem.Of("project_id")}
-	projects, err := c.someProjects(v)
+	projects, err := c.someProjects(v, chosen)
 	if err != nil {
 		return f, err
 	}
@@ -84,6 +86,9 @@ func (c *Console) projectField(v *visit, chosen, wide string) (Field, error) {
 			label = "Project " + p.Name
 		}
 		f.Options = append(f.Options, Option{p.ID, label, chosen == p.ID})
+	}
+	if !slices.ContainsFunc(f.Options, func(o Option) bool { return o.Chosen }) && chosen != "" {
+		f.Options = append(f.Options, Option{chosen, "The project that it has", true}) // Or else a browser would choose the first one, which may be wider.
 	}
 	return f, nil
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/url"
 	"time"
 
@@ -44,7 +45,11 @@ func (c *Console) credentials(v *visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	projects, err := c.projectNames(v)
+	needed := make([]string, len(list.Items))
+	for i, config := range list.Items {
+		needed[i] = config.ProjectID
+	}
+	projects, err := c.projectNames(v, needed...)
 	if err != nil {
 		return answer{}, err
 	}
@@ -110,23 +115,42 @@ func scopeName(projects map[string]string, projectID string) string {
 	return "another project"
 }
 
-// projectNames maps the ids of projects to their names, of the newest ones.
-func (c *Console) projectNames(v *visit) (map[string]string, error) {
+// projectNames maps the ids of projects to their names: of the newest ones, and of those that are needed.
+func (c *Console) projectNames(v *visit, needed ...string) (map[string]string, error) {
 	names := map[string]string{} // id → name
-	list, err := c.someProjects(v)
+	list, err := c.someProjects(v, needed...)
 	for _, p := range list {
 		names[p.ID] = p.Name
 	}
 	return names, err
 }
 
-// someProjects lists the newest projects that the viewer may see; a runner sees none.
-func (c *Console) someProjects(v *visit) ([]forgecroft.Project, error) {
+// someProjects lists the newest projects that the viewer may see, and those that are needed however old they are; a runner sees none. Needed ids may be empty.
+func (c *Console) someProjects(v *visit, needed ...string) ([]forgecroft.Project, error) {
 	if !v.may(forgecroft.PermRead) {
 		return nil, nil
 	}
 	list, err := c.broker.ListProjects(v.Context(), v.call(), forgecroft.ProjectFilter{}, broker.PageRequest{Limit: broker.MaxPage})
-	return list.Items, err
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]bool{"": true} // id → it is listed, or looked for already
+	for _, p := range list.Items {
+		found[p.ID] = true
+	}
+	for _, id := range needed {
+		if found[id] {
+			continue
+		}
+		found[id] = true
+		switch p, err := c.broker.GetProject(v.Context(), v.call(), id); {
+		case err == nil:
+			list.Items = append(list.Items, p)
+		case !errors.Is(err, forgecroft.KindNotFound):
+			return nil, err
+		}
+	}
+	return list.Items, nil
 }
 
 // older is the address of the next page of a list.

@@ -44,7 +44,11 @@ func (c *Console) keys(v *visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	projects, err := c.projectNames(v)
+	needed := make([]string, len(list.Items))
+	for i, k := range list.Items {
+		needed[i] = k.Scope.ProjectID
+	}
+	projects, err := c.projectNames(v, needed...)
 	if err != nil {
 		return answer{}, err
 	}

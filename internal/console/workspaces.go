@@ -33,7 +33,11 @@ func (c *Console) workspaces(v *visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	projects, err := c.someProjects(v)
+	needed := []string{filter.ProjectID}
+	for _, w := range list.Items {
+		needed = append(needed, w.ProjectID)
+	}
+	projects, err := c.someProjects(v, needed...)
 	if err != nil {
 		return answer{}, err
 	}
