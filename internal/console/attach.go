@@ -18,6 +18,8 @@ type DraftView struct {
 	Revision        int64
 	Rows            []DraftRow
 	Choices         []Option // what may be attached beside
+	Find            string   // narrows the choices to names that have this in them
+	Narrow          bool     // there are more than are offered, or they were narrowed: names can be looked for
 	IDs             string   // the draft, as the form sends it
 	Changed         bool
 	Environment     EnvironmentView
@@ -112,10 +114,12 @@ func (c *Console) draftRows(v *visit, w forgecroft.Workspace, ids []string, view
 	if err != nil {
 		return err
 	}
-	configs, _, err := c.someCredentials(v, homeCredentials)
+	view.Find = v.query("find")
+	configs, more, err := c.someCredentials(v, homeCredentials, forgecroft.CredentialConfigFilter{Query: view.Find})
 	if err != nil {
 		return err
 	}
+	view.Narrow = more || view.Find != ""
 	known := map[string]forgecroft.CredentialConfig{} // id → config
 	for _, config := range configs {
 		known[config.ID] = config
@@ -123,6 +127,9 @@ func (c *Console) draftRows(v *visit, w forgecroft.Workspace, ids []string, view
 			label := config.Name + " (" + typeTitle(types, config.Type) + ", " + scopeName(projects, config.ProjectID) + ")"
 			view.Choices = append(view.Choices, Option{Value: config.ID, Label: label})
 		}
+	}
+	if err := c.alsoKnown(v, ids, known); err != nil {
+		return err
 	}
 	for i, id := range ids {
 		row := DraftRow{Name: id, Remove: draftAddress(view, slices.Delete(slices.Clone(ids), i, i+1))}
@@ -137,6 +144,22 @@ func (c *Console) draftRows(v *visit, w forgecroft.Workspace, ids []string, view
 			row.Down = draftAddress(view, swapped(ids, i))
 		}
 		view.Rows = append(view.Rows, row)
+	}
+	return nil
+}
+
+// alsoKnown reads the configs among ids that are not known yet, if they are there.
+func (c *Console) alsoKnown(v *visit, ids []string, known map[string]forgecroft.CredentialConfig) error {
+	for _, id := range ids {
+		if _, found := known[id]; found {
+			continue
+		}
+		switch config, err := c.broker.GetCredentialConfig(v.Context(), v.call(), id); {
+		case err == nil:
+			known[id] = config
+		case !errors.Is(err, forgecroft.KindNotFound):
+			return err
+		}
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func (c *Console) deliveries(v *visit) (*Chart, error) {
 	}
 	end := v.now.Truncate(time.Hour).Add(time.Hour)
 	start := end.Add(-chartHours * time.Hour)
-	events, more, err := c.newestEvents(v)
+	events, more, err := c.newest(v, homeEvents, forgecroft.AuditFilter{})
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +52,7 @@ func (c *Console) deliveries(v *visit) (*Chart, error) {
 			more = false
 			break
 		}
-		if e.Action != "environment.deliver" || !e.Time.Before(end) {
+		if e.Action != actionDeliver || !e.Time.Before(end) {
 			continue
 		}
 		hour := int(e.Time.Sub(start) / time.Hour)

@@ -75,7 +75,7 @@ func (c *Console) credential(v *visit) (answer, error) {
 	if view.Users, view.Source, err = c.relations(v, config); err != nil {
 		return answer{}, err
 	}
-	if view.Deliveries, err = c.history(v, config.ID); err != nil {
+	if view.Deliveries, err = c.history(v, config); err != nil {
 		return answer{}, err
 	}
 	versions, err := c.broker.ListSecretVersions(v.Context(), v.call(), config.ID)
@@ -161,7 +161,7 @@ func (c *Console) relations(v *visit, config forgecroft.CredentialConfig) (users
 	for _, w := range attached.Items {
 		users = append(users, linkTo(forgecroft.Related{Type: "workspace", ID: w.ID, Name: w.Name}))
 	}
-	builders, _, err := c.someCredentials(v, homeCredentials)
+	builders, _, err := c.someCredentials(v, homeCredentials, forgecroft.CredentialConfigFilter{})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -170,7 +170,14 @@ func (c *Console) relations(v *visit, config forgecroft.CredentialConfig) (users
 		if other.SourceID == config.ID {
 			users = append(users, link)
 		}
-		if config.SourceID == other.ID {
+	}
+	if config.SourceID != "" {
+		base := map[string]forgecroft.CredentialConfig{}
+		if err := c.alsoKnown(v, []string{config.SourceID}, base); err != nil {
+			return nil, nil, err
+		}
+		if other, found := base[config.SourceID]; found {
+			link := linkTo(forgecroft.Related{Type: "credential_config", ID: other.ID, Name: other.Name})
 			source = &link
 		}
 	}

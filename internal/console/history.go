@@ -8,6 +8,9 @@ import (
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
 
+// actionDeliver is what deliveries are called in the trail.
+const actionDeliver = "environment.deliver"
+
 // historyShown is how many deliveries the page of a credential shows.
 const historyShown = 8
 
@@ -29,25 +32,28 @@ type deliveryDetails struct {
 	} `json:"credentials"`
 }
 
-// newestEvents reads the end of the trail, as far as a page looks at it.
-func (c *Console) newestEvents(v *visit) (events []forgecroft.AuditEvent, more bool, err error) {
-	return collect(homeEvents, func(page broker.PageRequest) (broker.Listing[forgecroft.AuditEvent], error) {
-		return c.broker.ListAuditEvents(v.Context(), v.call(), forgecroft.AuditFilter{}, page)
+// historySearched is how many deliveries of the organization are looked through for those of one credential.
+const historySearched = 1000
+
+// newest reads the end of the trail as far as a page looks at it, filtered.
+func (c *Console) newest(v *visit, most int, filter forgecroft.AuditFilter) (events []forgecroft.AuditEvent, more bool, err error) {
+	return collect(most, func(page broker.PageRequest) (broker.Listing[forgecroft.AuditEvent], error) {
+		return c.broker.ListAuditEvents(v.Context(), v.call(), filter, page)
 	})
 }
 
-// history finds the last deliveries of a credential among the newest events, for those who may read the trail.
-func (c *Console) history(v *visit, configID string) ([]DeliveryView, error) {
-	if !v.viewer().Audit {
+// history finds the last deliveries of a credential, for those who may read the trail. What was never delivered is not searched for.
+func (c *Console) history(v *visit, config forgecroft.CredentialConfig) ([]DeliveryView, error) {
+	if !v.viewer().Audit || config.LastDeliveredAt.IsZero() {
 		return nil, nil
 	}
-	events, _, err := c.newestEvents(v)
+	events, _, err := c.newest(v, historySearched, forgecroft.AuditFilter{Action: actionDeliver})
 	if err != nil {
 		return nil, err
 	}
 	var views []DeliveryView
 	for _, e := range events {
-		if view, found := deliveryOf(e, configID); found && len(views) < historyShown {
+		if view, found := deliveryOf(e, config.ID); found && len(views) < historyShown {
 			views = append(views, view)
 		}
 	}
@@ -57,7 +63,7 @@ func (c *Console) history(v *visit, configID string) ([]DeliveryView, error) {
 // deliveryOf reads an event, if it is a delivery of the credential.
 func deliveryOf(e forgecroft.AuditEvent, configID string) (DeliveryView, bool) {
 	var details deliveryDetails
-	if e.Action != "environment.deliver" || json.Unmarshal(e.Details, &details) != nil {
+	if e.Action != actionDeliver || json.Unmarshal(e.Details, &details) != nil {
 		return DeliveryView{}, false
 	}
 	for _, credential := range details.Credentials {

@@ -14,7 +14,7 @@ import (
 const (
 	homeCredentials = 1000
 	homeWorkspaces  = 200
-	homeEvents      = 1000
+	homeEvents      = 3000
 	homeShown       = 6 // of one concern; the rest is a number
 )
 
@@ -54,7 +54,7 @@ func (c *Console) home(v *visit) (answer, error) {
 	var types forgecroft.Registry
 	var err error
 	if v.may(forgecroft.PermRead) {
-		if configs, view.More, err = c.someCredentials(v, homeCredentials); err != nil {
+		if configs, view.More, err = c.someCredentials(v, homeCredentials, forgecroft.CredentialConfigFilter{}); err != nil {
 			return answer{}, err
 		}
 		if types, err = c.broker.ListCredentialTypes(v.Context(), v.call()); err != nil {
@@ -86,10 +86,10 @@ func (c *Console) home(v *visit) (answer, error) {
 	return show(v.page("Home", "home", view))
 }
 
-// someCredentials lists up to most credential configs, and whether there are more.
-func (c *Console) someCredentials(v *visit, most int) ([]forgecroft.CredentialConfig, bool, error) {
+// someCredentials lists up to most of the newest credential configs, and whether there are more.
+func (c *Console) someCredentials(v *visit, most int, filter forgecroft.CredentialConfigFilter) ([]forgecroft.CredentialConfig, bool, error) {
 	return collect(most, func(page broker.PageRequest) (broker.Listing[forgecroft.CredentialConfig], error) {
-		return c.broker.ListCredentialConfigs(v.Context(), v.call(), forgecroft.CredentialConfigFilter{}, page)
+		return c.broker.ListCredentialConfigs(v.Context(), v.call(), filter, page)
 	})
 }
 

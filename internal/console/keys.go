@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,7 +15,7 @@ import (
 const maxKeyDays = 3660
 
 // keyDays are the lifetimes that the form offers, in days; 0 is none.
-var keyDays = []Option{{"30", "30 days", false}, {"90", "90 days", true}, {"365", "1 year", false}, {"0", "No end", false}}
+var keyDays = []Option{{"30", "30 days", false}, {"90", "90 days", false}, {"365", "1 year", false}, {"0", "No end", false}}
 
 // KeysView is the list of API keys.
 type KeysView struct {
@@ -112,7 +113,7 @@ func (c *Console) keyForm(v *visit) (Page, error) {
 		}
 	}
 	scope, err := c.keyScopeField(v)
-	days := Field{Name: "days", Label: "Lifetime", Kind: "select", Required: true, Options: keyDays, Error: v.problem.Of("expires_at")}
+	days := Field{Name: "days", Label: "Lifetime", Kind: "select", Required: true, Options: daysOptions(v.line("days")), Error: v.problem.Of("expires_at")}
 	fields := []Field{name, role, scope, days}
 	if !v.who.Session.Fresh(v.now) {
 		fields = append(fields, v.proof())
@@ -120,6 +121,18 @@ func (c *Console) keyForm(v *visit) (Page, error) {
 	return v.page("New API key", "keys", FormView{
 		Lead: "The key is shown once, on the next page. Give it no more than its job needs.", Submit: "Create", Fields: fields, Back: Root + "keys",
 	}), err
+}
+
+// daysOptions are the lifetimes, with what was chosen before, or else 90 days.
+func daysOptions(chosen string) []Option {
+	if chosen == "" {
+		chosen = "90"
+	}
+	choices := slices.Clone(keyDays)
+	for i := range choices {
+		choices[i].Chosen = choices[i].Value == chosen
+	}
+	return choices
 }
 
 // proof asks once more who it is, before rights are given away.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/forgecroft/forgecroft/internal/broker"
@@ -53,5 +54,67 @@ func TestOldProjects(t *testing.T) {
 	got := must(s.Owner.CredentialConfig(t.Context(), config.ID))(t)
 	if got.Description != "changed" || got.ProjectID == nil || *got.ProjectID != old.ID {
 		t.Errorf("after a change of the description: %+v", got)
+	}
+}
+
+// TestOldCredentials has more credentials than a page looks at: an old one keeps its name where it is attached, can be found to be attached, and stays the source of a role.
+func TestOldCredentials(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	project := must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "p"}))(t)
+	source := mustCredential(t, s, "the-oldest-key", "aws_static", "access_key_id", accessKeyID, "secret_access_key", secretAccessKey)
+	loose := mustCredential(t, s, "the-oldest-settings", "generic_env", "TF_VAR_a", "EXAMPLE")
+	role := mustCredential(t, s, "role", "aws_assume_role", "role_arn", "arn:aws:iam::123456789012:role/x", "source_credential_config_id", source.ID)
+	workspace := must(s.Owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: "w", ProjectID: project.ID, CredentialConfigIDs: []string{source.ID}}))(t)
+	var group sync.WaitGroup
+	for i := range 10 {
+		group.Go(func() {
+			for j := range 101 {
+				if _, err := s.Owner.CreateCredentialConfig(t.Context(), sdk.CreateCredentialConfig{Name: fmt.Sprint("newer-", i, "-", j), CredentialType: "generic_env"}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	b := mustSignIn(t, s, s.OwnerKey)
+	attach := "/console/workspaces/" + workspace.ID + "/attach"
+	if p := b.get(attach); !strings.Contains(p.Body, "<bdi>the-oldest-key</bdi>") || strings.Contains(p.Body, `<option value="`+loose.ID) || !strings.Contains(p.Body, `name="find"`) {
+		t.Errorf("%s: what is attached has no name, or nothing can be looked for:\n%s", attach, p.Body[:min(len(p.Body), 4000)])
+	}
+	if p := b.get(attach + "?ids=" + source.ID + "&find=oldest"); !strings.Contains(p.Body, `<option value="`+loose.ID) || strings.Contains(p.Body, "newer-0-0") {
+		t.Errorf("%s: looking for a name: %s", attach, p.Body)
+	}
+	if p := b.get("/console/credentials/" + role.ID + "/secrets"); !strings.Contains(p.Body, `<option value="`+source.ID+`" selected>`) {
+		t.Error("the source of the role is not chosen")
+	}
+	if p := b.get("/console/credentials/" + role.ID); !strings.Contains(p.Body, "the-oldest-key") {
+		t.Error("the source of the role is not named")
+	}
+}
+
+// TestOldDelivery lets many other events come after a delivery: it is still in the history of its credential.
+func TestOldDelivery(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	k := mustStock(t, s)
+	must(s.Owner.Deliver(t.Context(), k.workspace.ID, sdk.DeliverRequest{}))(t)
+	for i := range 1010 {
+		must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: fmt.Sprint("later-", i)}))(t)
+	}
+	b := mustSignIn(t, s, s.OwnerKey)
+	if p := b.get("/console/credentials/" + k.env.ID); !strings.Contains(p.Body, "Last deliveries") || !strings.Contains(p.Body, "version 1 to") {
+		t.Errorf("the delivery is not there:\n%s", p.Body)
+	}
+	if p := b.get("/console/"); !strings.Contains(p.Body, "1 delivery and 0 refusals") {
+		t.Errorf("the chart does not count it:\n%s", p.Body)
+	}
+}
+
+// TestRefusedKeyForm keeps what was chosen.
+func TestRefusedKeyForm(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	b := mustSignIn(t, s, s.OwnerKey)
+	p := b.fill("/console/keys/new", "name", strings.Repeat("x", 300), "role", "reader", "scope", "", "days", "30")
+	if p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `<option value="30" selected>`) || strings.Contains(p.Body, `<option value="90" selected>`) {
+		t.Errorf("status %d:\n%s", p.Status, p.Body)
 	}
 }

@@ -5,12 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime/multipart"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
-	"github.com/forgecroft/forgecroft/internal/broker"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
 
@@ -151,18 +152,32 @@ func (c *Console) sourceOptions(v *visit, config forgecroft.CredentialConfig, d 
 	if err != nil {
 		return nil, err
 	}
-	configs, _, err := collect(homeCredentials, func(page broker.PageRequest) (broker.Listing[forgecroft.CredentialConfig], error) {
-		return c.broker.ListCredentialConfigs(v.Context(), v.call(), forgecroft.CredentialConfigFilter{}, page)
-	})
-	if err != nil {
-		return nil, err
-	}
 	now := chosen(v, config, d)
+	known := map[string]forgecroft.CredentialConfig{} // id → config
+	for _, t := range types {
+		if !t.AWSIdentity {
+			continue
+		}
+		configs, _, err := c.someCredentials(v, homeCredentials, forgecroft.CredentialConfigFilter{Type: t.Name})
+		if err != nil {
+			return nil, err
+		}
+		for _, other := range configs {
+			known[other.ID] = other
+		}
+	}
+	if now != "" { // What is stored stays chosen, however old it is: or else storing again would change the identity.
+		if err := c.alsoKnown(v, []string{now}, known); err != nil {
+			return nil, err
+		}
+		if _, found := known[now]; !found {
+			known[now] = forgecroft.CredentialConfig{ID: now, Name: "the one that is stored"}
+		}
+	}
 	choices := []Option{{Label: "The server's own AWS identity, if the operator allows it"}}
-	for _, other := range configs {
-		t, _ := types.Lookup(other.Type)
-		if t.AWSIdentity && other.ID != config.ID && (other.ProjectID == "" || other.ProjectID == config.ProjectID) {
-			choices = append(choices, Option{other.ID, other.Name + " (" + t.Title + ")", other.ID == now})
+	for _, other := range slices.SortedFunc(maps.Values(known), func(a, b forgecroft.CredentialConfig) int { return strings.Compare(a.Name+a.ID, b.Name+b.ID) }) {
+		if other.ID != config.ID && (other.ID == now || other.ProjectID == "" || other.ProjectID == config.ProjectID) {
+			choices = append(choices, Option{other.ID, other.Name + " (" + typeTitle(types, other.Type) + ")", other.ID == now})
 		}
 	}
 	return choices, nil
