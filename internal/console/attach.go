@@ -32,9 +32,9 @@ func (DraftView) template() string { return "attach" }
 
 // DraftRow is one credential of the draft, with the addresses that move or remove it.
 type DraftRow struct {
-	Name, Href, Type, TypeTitle, Scope string
-	State                              Badge
-	Up, Down, Remove                   string // empty: not possible
+	ID, Name, Href, Type, TypeTitle, Scope string
+	State                                  Badge
+	Up, Down, Remove                       string // empty: not possible
 }
 
 // RivalView is what somebody else saved, beside the draft.
@@ -132,7 +132,7 @@ func (c *Console) draftRows(v *visit, w forgecroft.Workspace, ids []string, view
 		return err
 	}
 	for i, id := range ids {
-		row := DraftRow{Name: id, Remove: draftAddress(view, slices.Delete(slices.Clone(ids), i, i+1))}
+		row := DraftRow{ID: id, Name: id, Remove: draftAddress(view, slices.Delete(slices.Clone(ids), i, i+1))}
 		if config, found := known[id]; found {
 			summary := credentialRow(types, projects, config)
 			row.Name, row.Href, row.Type, row.TypeTitle, row.Scope, row.State = summary.Name, summary.Href, summary.Type, summary.TypeTitle, summary.Scope, summary.State

@@ -324,7 +324,7 @@ func draftStories() []story {
 	draft := func(w words, change func(*console.DraftView)) console.Page {
 		view := console.DraftView{Workspace: w.workspace, Href: "/console/workspaces/" + firstID, Revision: 2, IDs: firstID, Choices: []console.Option{{Value: secondID, Label: w.other}}}
 		for i, row := range credentialRows(w, 3) {
-			view.Rows = append(view.Rows, console.DraftRow{Name: row.Name, Href: row.Href, Type: row.Type, TypeTitle: row.TypeTitle, Scope: row.Scope, State: row.State, Up: []string{"", "?ids=b", "?ids=c"}[i], Down: []string{"?ids=d", "?ids=e", ""}[i], Remove: "?ids="})
+			view.Rows = append(view.Rows, console.DraftRow{ID: []string{"a", "b", "c"}[i], Name: row.Name, Href: row.Href, Type: row.Type, TypeTitle: row.TypeTitle, Scope: row.Scope, State: row.State, Up: []string{"", "?ids=b", "?ids=c"}[i], Down: []string{"?ids=d", "?ids=e", ""}[i], Remove: "?ids="})
 		}
 		view.Environment = environment(w, false)
 		change(&view)
@@ -333,6 +333,7 @@ func draftStories() []story {
 	told := []story{
 		{"attach", "empty", draft(plain, func(v *console.DraftView) { v.Rows, v.Environment = nil, console.EnvironmentView{} })},
 		{"attach", "nothing-left", draft(plain, func(v *console.DraftView) { v.Choices = nil })},
+		{"attach", "many-to-find", draft(plain, func(v *console.DraftView) { v.Narrow, v.Find = true, "oldest" })},
 		{"attach", "conflict", draft(plain, func(v *console.DraftView) { v.Changed, v.Blocked, v.Environment = true, true, environment(plain, true) })},
 		{"attach", "rival", draft(plain, func(v *console.DraftView) {
 			v.Changed, v.Rival = true, &console.RivalView{Names: []string{plain.credential, plain.other}, Mine: "?ids=a", Now: "?ids=b"}

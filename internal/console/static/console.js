@@ -49,3 +49,9 @@ document.addEventListener("htmx:afterSwap", () => {
   const problem = document.querySelector("#problem .problem");
   if (problem) problem.focus();
 });
+
+// htmx gives the focus back to the element with the same id. Where that has gone, the heading of what was swapped has it, so that the next Tab goes on from there.
+document.addEventListener("htmx:afterSettle", () => {
+  const heading = document.querySelector("[data-refocus]");
+  if (heading && (document.activeElement === document.body || !document.activeElement)) heading.focus();
+});

@@ -4,6 +4,7 @@ import { end, errand, expect, expectText, ids, judge, launch, person, picture, s
 const browser = await launch();
 await search();
 await keyboard();
+await order();
 await twoTabs();
 await pieces();
 await withoutScripts();
@@ -96,6 +97,32 @@ async function keyboard() {
       await tabTo("Create");
       await page.keyboard.press("Space");
       await page.getByRole("heading", { level: 1, name: "by-keyboard" }).waitFor();
+    }],
+  ]);
+}
+
+async function order() {
+  const page = await signIn(await person(browser));
+  const focused = () => page.evaluate(() => document.activeElement.getAttribute("aria-label") || document.activeElement.innerText);
+  await walk(page, [
+    ["putting credentials in order keeps the focus", async () => {
+      await page.goto(`/console/workspaces/${ids.prod}/attach`);
+      const down = page.getByRole("link", { name: /^Move .* down$/ }).first();
+      const name = await down.getAttribute("aria-label");
+      await down.focus();
+      await page.keyboard.press("Enter");
+      await expectText(page, "not saved", ".head");
+      expect((await focused()) === name, `the focus is on ${await focused()}`);
+      await page.keyboard.press("Enter");
+      await page.getByRole("link", { name }).waitFor({ state: "detached" }); // It is the last one now.
+      await page.waitForFunction(() => document.activeElement.matches("[data-refocus]"));
+    }],
+    ["adding one keeps the focus", async () => {
+      await page.getByRole("button", { name: "Add" }).focus();
+      const rows = await page.getByRole("link", { name: /^Detach/ }).count();
+      await page.keyboard.press("Enter");
+      await page.getByRole("link", { name: /^Detach/ }).nth(rows).waitFor();
+      expect((await focused()) === "Add", `the focus is on ${await focused()}`);
     }],
   ]);
 }
