@@ -156,7 +156,7 @@ func TestDangerWantsTheKeyAgain(t *testing.T) {
 			t.Errorf("%s: got status %d, want 422", name, p.Status)
 		}
 	}
-	if p := b.fill("/console/keys/new", "name", "mine", "role", "owner", "scope", "", "days", "30"); p.Status != http.StatusUnprocessableEntity {
+	if p := b.fill("/console/keys/new", "name", "mine", "role", "owner", "confirm", "owner", "scope", "", "days", "30"); p.Status != http.StatusUnprocessableEntity {
 		t.Errorf("giving rights away without the key: got status %d, want 422", p.Status)
 	}
 	if p := b.fill("/console/system/rotate", "confirm", "rotate"); p.Status != http.StatusUnprocessableEntity {
@@ -196,5 +196,25 @@ func TestDegraded(t *testing.T) {
 	b.fail(nil, nil)
 	if p := b.get("/console/"); p.Status != http.StatusOK {
 		t.Errorf("when all is back: got status %d, want 200", p.Status)
+	}
+}
+
+// TestUnusedCredentials lets a month pass, and then two more: a credential that nobody uses is named, and one that is used is not.
+func TestUnusedCredentials(t *testing.T) {
+	b := mustBench(t)
+	b.fill("/console/projects/new", "name", "platform")
+	config := strings.TrimSuffix(b.fill("/console/credentials/new?type=generic_env", "name", "forgotten", "project_id", "").Path, "/secrets")
+	if p := b.upload(config+"/secrets", "name0", "TF_VAR_a", "value0", "EXAMPLE"); !strings.Contains(p.Body, "stored") {
+		t.Fatalf("storing: status %d\n%s", p.Status, p.Body)
+	}
+	for _, step := range []struct {
+		days       int
+		want, none string
+	}{{29, "", "Unused for"}, {1, "Unused for 30 days", "Unused for 90 days"}, {60, "Unused for 90 days", "Unused for 30 days"}} {
+		b.advance(time.Duration(step.days) * 24 * time.Hour)
+		b.post("/console/sign-in", url.Values{"api_key": {b.key}})
+		if p := b.get("/console/"); p.Status != http.StatusOK || !strings.Contains(p.Body, step.want) || strings.Contains(p.Body, step.none) {
+			t.Errorf("%d days later: status %d; want %q and not %q in\n%s", step.days, p.Status, step.want, step.none, p.Body)
+		}
 	}
 }

@@ -41,7 +41,8 @@ func (HomeView) template() string { return "home" }
 type Concern struct {
 	Tone, Title, Advice string
 	Links               []Link
-	Rest                int // how many more than the links
+	Rest                int    // how many more than the links
+	All                 string // the list of all of them; empty: there is none
 }
 
 // HealthView is the state of the stores.
@@ -115,7 +116,7 @@ func credentialConcerns(now time.Time, types forgecroft.Registry, configs []forg
 		is func(c forgecroft.CredentialConfig) bool
 	}{
 		{
-			Concern{Tone: "bad", Title: "Refused by the provider", Advice: "Runs that get these fail. Open one to see the provider's reason and the remedy."},
+			Concern{Tone: "bad", Title: "Refused by the provider", Advice: "Runs that get these fail. Open one to see the provider's reason and the remedy.", All: Root + "credentials?state=" + forgecroft.VerifiedInvalid},
 			func(c forgecroft.CredentialConfig) bool { return c.VerificationState() == forgecroft.VerifiedInvalid },
 		},
 		{
@@ -127,7 +128,7 @@ func credentialConcerns(now time.Time, types forgecroft.Registry, configs []forg
 			func(c forgecroft.CredentialConfig) bool { return c.SecretVersion == 0 },
 		},
 		{
-			Concern{Tone: "warn", Title: "Never verified", Advice: "One click asks the provider whether they work."},
+			Concern{Tone: "warn", Title: "Never verified", Advice: "One click asks the provider whether they work.", All: Root + "credentials?state=" + forgecroft.Unverified},
 			func(c forgecroft.CredentialConfig) bool {
 				return c.SecretVersion > 0 && c.VerificationState() == forgecroft.Unverified && verifiable(types, c)
 			},

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -93,8 +94,11 @@ func expiresSoon(now time.Time, k forgecroft.APIKey) bool {
 	return k.Subject == "" && k.Live(now) && !k.ExpiresAt.IsZero() && k.ExpiresAt.Sub(now) < soon
 }
 
-// newKey is the form of a key that is to be made.
+// newKey is the form of a key that is to be made, for those who may make one.
 func (c *Console) newKey(v *visit) (answer, error) {
+	if _, err := c.broker.ListAPIKeys(v.Context(), v.call(), forgecroft.APIKeyFilter{}, broker.PageRequest{Limit: 1}); err != nil {
+		return answer{}, err
+	}
 	p, err := c.keyForm(v)
 	return answer{page: p}, err
 }
@@ -115,6 +119,12 @@ func (c *Console) keyForm(v *visit) (Page, error) {
 	scope, err := c.keyScopeField(v)
 	days := Field{Name: "days", Label: "Lifetime", Kind: "select", Required: true, Options: daysOptions(v.line("days")), Error: v.problem.Of("expires_at")}
 	fields := []Field{name, role, scope, days}
+	if forgecroft.RoleAdmin.AtMost(v.who.Role) {
+		fields = append(fields, Field{
+			Name: "confirm", Label: "For admin and owner: type the role once more", Kind: "text", Error: v.problem.Of("confirm"),
+			Help: "Such a key can give rights away itself. Leave this empty for every other role.",
+		})
+	}
 	if !v.who.Session.Fresh(v.now) {
 		fields = append(fields, v.proof())
 	}
@@ -182,10 +192,18 @@ func keyRequest(v *visit) broker.KeyRequest {
 	return r
 }
 
+// grants checks a form that gives rights away: the API key is fresh, and a role that can give rights away itself was typed.
+func (c *Console) grants(v *visit, role forgecroft.Role) error {
+	if forgecroft.RoleAdmin.AtMost(role) && v.line("confirm") != string(role) {
+		return forgecroft.Invalid([]forgecroft.FieldError{{Field: "confirm", Code: "not_confirmed", Message: "Type the role: a key of this role can give rights away."}})
+	}
+	return c.freshly(v)
+}
+
 // createKey makes a key and shows it. There is no redirect: the key is kept nowhere, so this answer is the only one that has it.
 func (c *Console) createKey(v *visit) (answer, error) {
 	r := keyRequest(v)
-	if err := c.freshly(v); err != nil {
+	if err := c.grants(v, r.Role); err != nil {
 		return v.again(err, func() (Page, error) { return c.keyForm(v) })
 	}
 	created, err := c.broker.CreateAPIKey(v.Context(), v.creates(), r)
@@ -202,7 +220,8 @@ func (c *Console) confirmRevokeKey(v *visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return show(revokePage(v, k))
+	p, err := c.revokePage(v, k)
+	return answer{page: p}, err
 }
 
 // findKey reads one key from the list: the broker has no other way to see one.
@@ -224,12 +243,40 @@ func (c *Console) findKey(v *visit) (forgecroft.APIKey, error) {
 	}
 }
 
-func revokePage(v *visit, k forgecroft.APIKey) Page {
+// revokePage says what a key was for, as far as we know: what calls with it stops working.
+func (c *Console) revokePage(v *visit, k forgecroft.APIKey) (Page, error) {
 	warning := "Whatever calls with this key fails from its next request on, and its browser sessions end. This cannot be undone."
 	if k.ID == v.who.KeyID {
 		warning += " It is the key that you are signed in with."
 	}
-	return v.ask("Revoke "+k.Name, "keys", Danger{Act: "Revoke API key", Name: k.Name, Cancel: Root + "keys", Warning: warning})
+	danger := Danger{Act: "Revoke API key", Name: k.Name, Cancel: Root + "keys", Warning: warning, LastUse: k.LastUsedAt, Used: !k.LastUsedAt.IsZero()}
+	uses, err := c.keyUses(v, k)
+	danger.Breaks = uses
+	return v.ask("Revoke "+k.Name, "keys", danger), err
+}
+
+// keyUses are the workspaces that were delivered to a key lately, for those who may read the trail.
+func (c *Console) keyUses(v *visit, k forgecroft.APIKey) ([]Link, error) {
+	if !v.viewer().Audit || k.LastUsedAt.IsZero() {
+		return nil, nil
+	}
+	events, _, err := c.newest(v, historySearched, forgecroft.AuditFilter{Action: actionDeliver, ActorKeyID: k.ID, Outcome: forgecroft.OutcomeAllowed})
+	if err != nil {
+		return nil, err
+	}
+	var uses []Link
+	seen := map[string]bool{} // workspace id → it is listed
+	for _, e := range events {
+		var details deliveryDetails
+		if seen[e.ObjectID] || json.Unmarshal(e.Details, &details) != nil {
+			continue
+		}
+		seen[e.ObjectID] = true
+		link := linkTo(forgecroft.Related{Type: "workspace", ID: e.ObjectID, Name: details.Workspace})
+		link.Kind = "deliveries of workspace"
+		uses = append(uses, link)
+	}
+	return uses, nil
 }
 
 // revokeKey ends a key.
@@ -242,7 +289,7 @@ func (c *Console) revokeKey(v *visit) (answer, error) {
 		err = c.broker.RevokeAPIKey(v.Context(), v.call(), k.ID)
 	}
 	if err != nil {
-		return v.again(err, func() (Page, error) { return revokePage(v, k), nil })
+		return v.again(err, func() (Page, error) { return c.revokePage(v, k) })
 	}
 	return to(Root+"keys", "key-revoked")
 }

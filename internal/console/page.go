@@ -110,6 +110,8 @@ type Danger struct {
 	Name     string // what is to be typed
 	Warning  string // what will happen
 	Breaks   []Link // what would stop working
+	Used     bool   // of something that is used and not attached: it was,
+	LastUse  time.Time
 	Blocked  bool   // those must go first
 	Confirm  bool   // the API key is asked for as well
 	Again    string // instead: where to prove once more at the identity provider who one is

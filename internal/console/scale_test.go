@@ -109,6 +109,41 @@ func TestOldDelivery(t *testing.T) {
 	}
 }
 
+// TestKeysThatGiveRightsAway must be typed, and only who may make keys sees the form (UI-8).
+func TestKeysThatGiveRightsAway(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	b := mustSignIn(t, s, s.OwnerKey)
+	for confirm, want := range map[string]int{"": http.StatusUnprocessableEntity, "owner": http.StatusUnprocessableEntity, "admin": http.StatusCreated} {
+		if p := b.fill("/console/keys/new", "name", "n"+confirm, "role", "admin", "scope", "", "days", "30", "confirm", confirm); p.Status != want {
+			t.Errorf("confirmed with %q: got status %d, want %d", confirm, p.Status, want)
+		}
+	}
+	for _, role := range []string{"reader", "runner", "member"} {
+		key := must(s.Owner.CreateAPIKey(t.Context(), sdk.CreateAPIKey{Name: role, Role: role}))(t)
+		if p := mustSignIn(t, s, key.Key).get("/console/keys/new"); p.Status != http.StatusForbidden {
+			t.Errorf("a %s sees the form: status %d", role, p.Status)
+		}
+	}
+}
+
+// TestRevokingSaysWhatEnds names what was delivered to a key.
+func TestRevokingSaysWhatEnds(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	k := mustStock(t, s)
+	key := must(s.Owner.CreateAPIKey(t.Context(), sdk.CreateAPIKey{Name: "ci", Role: "runner"}))(t)
+	b := mustSignIn(t, s, s.OwnerKey)
+	page := "/console/keys/" + key.ID + "/revoke"
+	if p := b.get(page); strings.Contains(p.Body, "This stops working") || strings.Contains(p.Body, "Last used") {
+		t.Errorf("a key that was never used:\n%s", p.Body)
+	}
+	for range 2 {
+		must(must(sdk.New(s.URL, key.Key))(t).Deliver(t.Context(), k.workspace.ID, sdk.DeliverRequest{}))(t)
+	}
+	if p := b.get(page); !strings.Contains(p.Body, "This stops working") || !strings.Contains(p.Body, "Last used") || strings.Count(p.Body, "/console/workspaces/"+k.workspace.ID) != 1 {
+		t.Errorf("a key that was used:\n%s", p.Body)
+	}
+}
+
 // TestRefusedKeyForm keeps what was chosen.
 func TestRefusedKeyForm(t *testing.T) {
 	s := servertest.MustStart(t, nil)

@@ -55,3 +55,16 @@ document.addEventListener("htmx:afterSettle", () => {
   const heading = document.querySelector("[data-refocus]");
   if (heading && (document.activeElement === document.body || !document.activeElement)) heading.focus();
 });
+
+// A file that is dropped on a text is taken as the file beside it.
+document.addEventListener("dragover", (event) => {
+  if (event.target.closest?.("textarea[data-drop]") && event.dataTransfer.types.includes("Files")) event.preventDefault();
+});
+document.addEventListener("drop", (event) => {
+  const box = event.target.closest?.("textarea[data-drop]");
+  if (!box || event.dataTransfer.files.length === 0) return;
+  event.preventDefault();
+  const input = document.getElementById(box.dataset.drop);
+  input.files = event.dataTransfer.files;
+  input.dispatchEvent(new Event("change", { bubbles: true }));
+});

@@ -207,6 +207,15 @@ async function pieces() {
       await page.getByRole("button", { name: "Create and store" }).click();
       await expectText(page, "The secrets are stored", ".notice");
     }],
+    ["a file that is dropped is taken", async () => {
+      await page.goto("/console/credentials/paste");
+      await page.getByLabel("What you have").evaluate((box) => {
+        const files = new DataTransfer();
+        files.items.add(new File(["CLOUDFLARE_API_KEY=EXAMPLE"], ".env", { type: "text/plain" }));
+        box.dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+      });
+      await expectText(page, "Global API Key", "#recognised");
+    }],
     ["a required secret is taken from a file", async () => {
       await page.goto(`/console/credentials/${ids.gcp}/secrets`);
       await page.getByLabel("or take it from a file").setInputFiles({ name: "key.json", mimeType: "application/json", buffer: Buffer.from('{"type":"authorized_user"}') });
