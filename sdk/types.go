@@ -122,7 +122,8 @@ type StoredSecrets struct {
 type SecretVersion struct {
 	SecretVersion int64     `json:"secret_version"`
 	Fields        []string  `json:"fields"`
-	CreatedBy     string    `json:"created_by"`
+	CreatedBy     string    `json:"created_by" doc:"API key id."`
+	CreatedByName string    `json:"created_by_name,omitempty" doc:"What that API key is called now."`
 	CreatedAt     time.Time `json:"created_at"`
 }
 

@@ -20,7 +20,7 @@ type Delivery struct {
 // Deliver releases the environment for one run of a workspace. The audit entry is durable before it returns; one credential
 // that cannot be resolved fails the whole delivery. runID is the caller's own name for the run, for the trail.
 func (b *Broker) Deliver(ctx context.Context, call Call, workspaceID, runID string) (Delivery, error) {
-	a := act{"environment.deliver", forgecroft.PermDeliver, "workspace", workspaceID}
+	a := act{forgecroft.ActionDeliver, forgecroft.PermDeliver, "workspace", workspaceID}
 	if err := b.authorise(ctx, call, a); err != nil {
 		return Delivery{}, err
 	}

@@ -85,6 +85,7 @@ func TestForeignAndAbsentAreTheSame(t *testing.T) {
 		"verify":        func(id string) error { _, err := w.Verify(t.Context(), caller, id); return err },
 		"store":         func(id string) error { _, err := w.StoreSecrets(t.Context(), caller, id, data("A", "b")); return err },
 		"versions":      func(id string) error { _, err := w.ListSecretVersions(t.Context(), caller, id); return err },
+		"deliveries":    func(id string) error { _, err := w.ListConfigDeliveries(t.Context(), caller, id, 1); return err },
 	}
 	askWorkspace := map[string]func(id string) error{
 		"get": func(id string) error { _, err := w.GetWorkspace(t.Context(), caller, id); return err },

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -271,7 +272,7 @@ func (a *app) credentialVersions() *cobra.Command {
 		}
 		var rows [][]string
 		for _, v := range versions.Items {
-			rows = append(rows, []string{fmt.Sprint(v.SecretVersion), when(&v.CreatedAt), v.CreatedBy, strings.Join(v.Fields, " ")})
+			rows = append(rows, []string{fmt.Sprint(v.SecretVersion), when(&v.CreatedAt), cmp.Or(v.CreatedByName, v.CreatedBy), strings.Join(v.Fields, " ")})
 		}
 		return a.printTable([]string{"VERSION", "STORED", "BY API KEY", "FIELDS"}, rows)
 	})

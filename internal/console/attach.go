@@ -110,7 +110,7 @@ func (c *Console) draftRows(v *visit, w forgecroft.Workspace, ids []string, view
 	if err != nil {
 		return err
 	}
-	projects, err := c.projectNames(v, w.ProjectID)
+	names, err := c.broker.Names(v.Context(), v.call(), []string{w.ProjectID})
 	if err != nil {
 		return err
 	}
@@ -124,7 +124,7 @@ func (c *Console) draftRows(v *visit, w forgecroft.Workspace, ids []string, view
 	for _, config := range configs {
 		known[config.ID] = config
 		if !slices.Contains(ids, config.ID) && len(w.CheckAttachable(0, config)) == 0 {
-			label := config.Name + " (" + typeTitle(types, config.Type) + ", " + scopeName(projects, config.ProjectID) + ")"
+			label := config.Name + " (" + typeTitle(types, config.Type) + ", " + scopeName(names, config.ProjectID) + ")"
 			view.Choices = append(view.Choices, Option{Value: config.ID, Label: label})
 		}
 	}
@@ -134,7 +134,7 @@ func (c *Console) draftRows(v *visit, w forgecroft.Workspace, ids []string, view
 	for i, id := range ids {
 		row := DraftRow{ID: id, Name: id, Remove: draftAddress(view, slices.Delete(slices.Clone(ids), i, i+1))}
 		if config, found := known[id]; found {
-			summary := credentialRow(types, projects, config)
+			summary := credentialRow(types, names, config)
 			row.Name, row.Href, row.Type, row.TypeTitle, row.Scope, row.State = summary.Name, summary.Href, summary.Type, summary.TypeTitle, summary.Scope, summary.State
 		}
 		if i > 0 {

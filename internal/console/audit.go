@@ -69,20 +69,24 @@ func (c *Console) auditPage(v *visit, all *Badge) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	names, err := c.keyNames(v)
+	actors, err := c.actors(v, filter.ActorKeyID)
+	if err != nil {
+		return answer{}, err
+	}
+	names, err := c.objectNames(v, list.Items)
 	if err != nil {
 		return answer{}, err
 	}
 	view := AuditView{
 		Action: v.query("action"), Object: v.query("object"), Since: v.query("since"), Until: v.query("until"), Outcomes: outcomeOptions(filter.Outcome),
-		Actors: actorOptions(names, filter.ActorKeyID), Filtered: filter != forgecroft.AuditFilter{}, Older: older(v, list.Next), Chain: chainView(list.Items, filter == forgecroft.AuditFilter{}, checkpoints.Items),
+		Actors: actors, Filtered: filter != forgecroft.AuditFilter{}, Older: older(v, list.Next), Chain: chainView(list.Items, filter == forgecroft.AuditFilter{}, checkpoints.Items),
 		Export: exportAddress(v),
 	}
 	if all != nil {
 		view.Chain.CheckedAll, view.Chain.All = true, *all
 	}
 	for _, e := range list.Items {
-		view.Rows = append(view.Rows, auditRow(e))
+		view.Rows = append(view.Rows, auditRow(names, e))
 	}
 	return show(v.page("Audit", "audit", view))
 }
@@ -109,12 +113,23 @@ func auditFilter(v *visit) (forgecroft.AuditFilter, error) {
 }
 
 // auditRow words an event.
-func auditRow(e forgecroft.AuditEvent) AuditRow {
+func auditRow(names map[string]forgecroft.Related, e forgecroft.AuditEvent) AuditRow {
 	row := AuditRow{Sequence: e.Sequence, At: e.Time, Actor: e.ActorName, Action: e.Action, Remote: e.RemoteAddr, Details: details(e.Details), Outcome: outcomeBadge(e.Outcome)}
 	if e.ObjectID != "" {
-		row.Object = linkTo(forgecroft.Related{Type: e.ObjectType, ID: e.ObjectID, Name: "…" + e.ObjectID[max(0, len(e.ObjectID)-8):]})
+		row.Object = linkTo(forgecroft.Related{Type: e.ObjectType, ID: e.ObjectID, Name: nameOf(names, e.ObjectID)})
 	}
 	return row
+}
+
+// objectNames looks up what the objects of events are called now.
+func (c *Console) objectNames(v *visit, events []forgecroft.AuditEvent) (map[string]forgecroft.Related, error) {
+	var ids []string
+	for _, e := range events {
+		if e.ObjectID != "" && !slices.Contains(ids, e.ObjectID) {
+			ids = append(ids, e.ObjectID)
+		}
+	}
+	return c.broker.Names(v.Context(), v.call(), ids)
 }
 
 // outcomeBadge words the outcome of an act.
@@ -194,12 +209,31 @@ func outcomeOptions(chosen string) []Option {
 	return append([]Option{{Label: "Any outcome"}}, options(chosen, forgecroft.OutcomeAllowed, forgecroft.OutcomeDenied, forgecroft.OutcomeFailed)...)
 }
 
-func actorOptions(names map[string]string, chosen string) []Option {
+// actorsOffered is how many API keys the filter of the trail offers: the newest.
+const actorsOffered = 1000
+
+// actors offers the newest API keys to filter by, and the one that is chosen however old it is.
+func (c *Console) actors(v *visit, chosen string) ([]Option, error) {
 	choices := []Option{{Label: "Anybody"}}
-	for _, id := range slices.Sorted(maps.Keys(names)) {
-		choices = append(choices, Option{id, names[id], id == chosen})
+	found := chosen == ""
+	list, _, err := collect(actorsOffered, func(page broker.PageRequest) (broker.Listing[forgecroft.APIKey], error) {
+		return c.broker.ListAPIKeys(v.Context(), v.call(), forgecroft.APIKeyFilter{}, page)
+	})
+	if err != nil {
+		return nil, err
 	}
-	return choices
+	for _, k := range list {
+		choices = append(choices, Option{k.ID, k.Name, k.ID == chosen})
+		found = found || k.ID == chosen
+	}
+	if !found {
+		names, err := c.broker.Names(v.Context(), v.call(), []string{chosen})
+		if err != nil {
+			return nil, err
+		}
+		choices = append(choices, Option{chosen, nameOf(names, chosen), true})
+	}
+	return choices, nil
 }
 
 // exportAudit sends what the filter finds as JSON lines, the oldest first, so that a checker can read it in one go.

@@ -25,7 +25,8 @@ import (
 // bench is a console over real stores, with a clock that tests move and stores that tests take away.
 type bench struct {
 	browser
-	key string
+	key   string
+	store forgecroft.Store
 
 	mu         sync.Mutex
 	now        time.Time
@@ -103,6 +104,7 @@ func mustBench(t *testing.T) *bench {
 	vault := must(embedded.Open(ctx, embedded.Options{Path: filepath.Join(dir, "vault.db"), Keys: embedded.FileKeys(filepath.Join(dir, "vault.key"))}))(t)
 	metadata := must(store.OpenSQLite(ctx, store.Options{Path: filepath.Join(dir, "metadata.db")}))(t)
 	t.Cleanup(func() { _, _ = metadata.Close(), vault.Close() })
+	b.store = metadata
 	logger := slog.New(slog.DiscardHandler)
 	config := broker.Config{Store: lostStore{metadata, b}, Vault: lostVault{vault, b}, KeyRing: vault, Types: credtype.Registry(credtype.Config{}), Logger: logger, Now: b.Now}
 	door := must(broker.Open(ctx, config, func(k broker.OwnerKey) error { b.key = k.Raw.Reveal(); return nil }))(t)

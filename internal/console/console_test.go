@@ -2,7 +2,6 @@ package console_test
 
 import (
 	"net/http"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -151,32 +150,6 @@ func TestNothingInline(t *testing.T) {
 		}
 		if found := forbidden.FindString(elsewhere.ReplaceAllString(b.get(path).Body, "")); found != "" {
 			t.Errorf("%s: got %q in the page", path, found)
-		}
-	}
-}
-
-// TestHostileTexts puts texts that are someone else's code into every name and looks at how they come back (UI-2).
-func TestHostileTexts(t *testing.T) {
-	s := servertest.MustStart(t, nil)
-	hostile := `"><script>alert(1)</script><img src=x onerror=alert(1)>{{.}}'`
-	project := must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: hostile, Description: hostile}))(t)
-	config := must(s.Owner.CreateCredentialConfig(t.Context(), sdk.CreateCredentialConfig{Name: hostile, Description: hostile, CredentialType: "generic_env"}))(t)
-	workspace := must(s.Owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: hostile, ProjectID: project.ID, CredentialConfigIDs: []string{config.ID}}))(t)
-	must(s.Owner.CreateAPIKey(t.Context(), sdk.CreateAPIKey{Name: hostile, Role: "reader"}))(t)
-	b := mustSignIn(t, s, s.OwnerKey)
-	paths := everyPage(stock{project, config, config, workspace})
-	for _, name := range []string{"q", "type", "state", "scope", "action", "outcome", "actor", "since", "object", "ids", "next", "project", "after"} {
-		for _, path := range []string{"/console/credentials", "/console/workspaces", "/console/audit", "/console/sign-in", "/console/workspaces/" + workspace.ID + "/attach"} {
-			paths = append(paths, path+"?"+url.Values{name: {hostile}}.Encode())
-		}
-	}
-	for _, path := range paths {
-		p := b.get(path)
-		if p.Status >= http.StatusInternalServerError {
-			t.Errorf("%s: got status %d", path, p.Status)
-		}
-		if strings.HasPrefix(p.Header.Get("Content-Type"), "text/html") && (strings.Contains(p.Body, "<script>") || strings.Contains(p.Body, "<img")) {
-			t.Errorf("%s: the text came back alive", path)
 		}
 	}
 }

@@ -9,6 +9,9 @@ import (
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
 
+// usersShown is how many workspaces, and how many credentials that build on it, the page of a credential names.
+const usersShown = 100
+
 // CredentialView is one credential config.
 type CredentialView struct {
 	ID, Name, Description, Scope string
@@ -24,6 +27,7 @@ type CredentialView struct {
 	ExternalID, TrustPolicy      string
 	Source                       *Link
 	Users                        []Link
+	AllUsers                     string // the list of the workspaces, where not all are here
 	Versions                     []VersionView
 	Deliveries                   []DeliveryView
 	CanChange, CanVerify         bool
@@ -65,34 +69,36 @@ func (c *Console) credential(v *visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	projects, err := c.projectNames(v, config.ProjectID)
+	names, err := c.broker.Names(v.Context(), v.call(), []string{config.ProjectID, config.SourceID})
 	if err != nil {
 		return answer{}, err
 	}
-	view := credentialView(types, projects, config)
+	view := credentialView(types, names, config)
 	view.CanChange = v.mayChange(config.Location())
 	view.CanVerify = v.may(forgecroft.PermVerify) && v.who.Reaches(config.Location()) && config.SecretVersion > 0 && !view.Unverifiable
-	if view.Users, view.Source, err = c.relations(v, config); err != nil {
+	if source, found := names[config.SourceID]; found {
+		link := linkTo(source)
+		view.Source = &link
+	}
+	if view.Users, view.AllUsers, err = c.users(v, config.ID); err != nil {
 		return answer{}, err
 	}
 	if view.Deliveries, err = c.history(v, config); err != nil {
 		return answer{}, err
 	}
-	versions, err := c.broker.ListSecretVersions(v.Context(), v.call(), config.ID)
+	stored, err := c.broker.ListSecretVersions(v.Context(), v.call(), config.ID)
 	if err != nil {
 		return answer{}, err
 	}
-	if view.Versions, err = c.versions(v, config, versions); err != nil {
-		return answer{}, err
-	}
+	view.Versions = versions(config, stored)
 	return show(v.page(config.Name, "credentials", view))
 }
 
 // credentialView is what the metadata of a config says by itself.
-func credentialView(types forgecroft.Registry, projects map[string]string, c forgecroft.CredentialConfig) CredentialView {
+func credentialView(types forgecroft.Registry, names map[string]forgecroft.Related, c forgecroft.CredentialConfig) CredentialView {
 	t, _ := types.Lookup(c.Type)
 	view := CredentialView{
-		ID: c.ID, Name: c.Name, Description: c.Description, Scope: scopeName(projects, c.ProjectID), Type: c.Type, TypeTitle: typeTitle(types, c.Type), DocsURL: t.DocsURL,
+		ID: c.ID, Name: c.Name, Description: c.Description, Scope: scopeName(names, c.ProjectID), Type: c.Type, TypeTitle: typeTitle(types, c.Type), DocsURL: t.DocsURL,
 		State: stateBadge(types, c), SecretVersion: c.SecretVersion, StoredAt: c.SecretsStoredAt, LastUse: c.LastDeliveredAt, CreatedAt: c.CreatedAt,
 		ExternalID: c.ExternalID, TrustPolicy: indented(c.TrustPolicy), Unverifiable: !verifiable(types, c) && c.SecretVersion > 0,
 	}
@@ -152,75 +158,39 @@ func indented(text json.RawMessage) string {
 	return laid.String()
 }
 
-// relations finds who uses a config, and what it builds on.
-func (c *Console) relations(v *visit, config forgecroft.CredentialConfig) (users []Link, source *Link, err error) {
-	attached, err := c.broker.ListWorkspaces(v.Context(), v.call(), forgecroft.WorkspaceFilter{CredentialConfigID: config.ID}, broker.PageRequest{Limit: broker.MaxPage})
+// users finds who uses a config. all is the list of its workspaces, where there are more than are returned.
+func (c *Console) users(v *visit, id string) (users []Link, all string, err error) {
+	page := broker.PageRequest{Limit: usersShown}
+	attached, err := c.broker.ListWorkspaces(v.Context(), v.call(), forgecroft.WorkspaceFilter{CredentialConfigID: id}, page)
 	if err != nil {
-		return nil, nil, err
+		return nil, "", err
 	}
 	for _, w := range attached.Items {
 		users = append(users, linkTo(forgecroft.Related{Type: "workspace", ID: w.ID, Name: w.Name}))
 	}
-	builders, _, err := c.someCredentials(v, homeCredentials, forgecroft.CredentialConfigFilter{})
-	if err != nil {
-		return nil, nil, err
+	if attached.Next != "" {
+		all = attachedAddress(id)
 	}
-	for _, other := range builders {
-		link := linkTo(forgecroft.Related{Type: "credential_config", ID: other.ID, Name: other.Name})
-		if other.SourceID == config.ID {
-			users = append(users, link)
-		}
+	builders, err := c.broker.ListCredentialConfigs(v.Context(), v.call(), forgecroft.CredentialConfigFilter{SourceID: id}, page)
+	for _, other := range builders.Items {
+		users = append(users, linkTo(forgecroft.Related{Type: "credential_config", ID: other.ID, Name: other.Name}))
 	}
-	if config.SourceID != "" {
-		base := map[string]forgecroft.CredentialConfig{}
-		if err := c.alsoKnown(v, []string{config.SourceID}, base); err != nil {
-			return nil, nil, err
-		}
-		if other, found := base[config.SourceID]; found {
-			link := linkTo(forgecroft.Related{Type: "credential_config", ID: other.ID, Name: other.Name})
-			source = &link
-		}
-	}
-	return users, source, nil
+	return users, all, err
 }
 
-// versions lists the stored versions. Who stored them is an API key, by its name where the viewer may know it.
-func (c *Console) versions(v *visit, config forgecroft.CredentialConfig, versions []forgecroft.SecretVersion) ([]VersionView, error) {
-	names, err := c.keyNames(v)
-	if err != nil {
-		return nil, err
-	}
+// attachedAddress lists the workspaces that have a credential attached.
+func attachedAddress(configID string) string { return Root + "workspaces?credential=" + configID }
+
+// versions lists the stored versions. Who stored them is an API key.
+func versions(config forgecroft.CredentialConfig, versions []forgecroft.SecretVersion) []VersionView {
 	views := make([]VersionView, len(versions))
 	for i, version := range versions {
-		views[i] = VersionView{Number: version.Version, At: version.CreatedAt, By: keyName(names, version.CreatedBy), Current: version.Version == config.SecretVersion}
+		views[i] = VersionView{Number: version.Version, At: version.CreatedAt, By: version.CreatedByName, Current: version.Version == config.SecretVersion}
+		if version.CreatedByName == "" {
+			views[i].By = "an API key that is gone"
+		}
 	}
-	return views, nil
-}
-
-// keyNames maps the ids of API keys to their names, as far as the viewer may know them.
-func (c *Console) keyNames(v *visit) (map[string]string, error) {
-	names := map[string]string{v.who.KeyID: v.who.KeyName} // id → name
-	if !v.may(forgecroft.PermKeys) {
-		return names, nil
-	}
-	list, _, err := collect(1000, func(page broker.PageRequest) (broker.Listing[forgecroft.APIKey], error) {
-		return c.broker.ListAPIKeys(v.Context(), v.call(), forgecroft.APIKeyFilter{}, page)
-	})
-	for _, k := range list {
-		names[k.ID] = k.Name
-	}
-	return names, err
-}
-
-// keyName is how an API key is called where its name may not be known.
-func keyName(names map[string]string, id string) string {
-	if name := names[id]; name != "" {
-		return name
-	}
-	if len(id) > 8 {
-		return "key …" + id[len(id)-8:]
-	}
-	return "system"
+	return views
 }
 
 // verify asks the provider, and shows the result in its place.

@@ -160,7 +160,7 @@ func (c *Console) confirmDeleteCredential(v *visit) (answer, error) {
 }
 
 func (c *Console) deleteCredentialPage(v *visit, config forgecroft.CredentialConfig) (Page, error) {
-	users, _, err := c.relations(v, config)
+	users, _, err := c.users(v, config.ID)
 	return v.ask("Delete "+config.Name, "credentials", Danger{
 		Act: "Delete credential", Name: config.Name, Cancel: Root + "credentials/" + config.ID, Breaks: users, Blocked: len(users) > 0,
 		Warning: deleteWarning(len(users)), Revision: config.Revision,

@@ -31,7 +31,9 @@ type CredentialRow struct {
 	Href, Name, Type, TypeTitle, Scope string
 	State                              Badge
 	CheckedAt, LastUse                 time.Time
-	Workspaces                         int
+	Workspaces                         []Link
+	Rest                               int    // how many more workspaces have it
+	All                                string // the list of all that have it
 }
 
 // credentials lists credential configs, filtered.
@@ -45,11 +47,11 @@ func (c *Console) credentials(v *visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	needed := make([]string, len(list.Items))
-	for i, config := range list.Items {
-		needed[i] = config.ProjectID
+	needed := []string{}
+	for _, config := range list.Items {
+		needed = append(append(needed, config.ProjectID), firstWorkspaces(config)...)
 	}
-	projects, err := c.projectNames(v, needed...)
+	names, err := c.broker.Names(v.Context(), v.call(), needed)
 	if err != nil {
 		return answer{}, err
 	}
@@ -58,21 +60,35 @@ func (c *Console) credentials(v *visit) (answer, error) {
 		Filtered: filter != forgecroft.CredentialConfigFilter{}, Older: older(v, list.Next), CanCreate: v.may(forgecroft.PermWrite),
 	}
 	for _, config := range list.Items {
-		view.Rows = append(view.Rows, credentialRow(types, projects, config))
+		view.Rows = append(view.Rows, credentialRow(types, names, config))
 	}
 	return show(v.page("Credentials", "credentials", view))
 }
 
 // credentialRow sums a config up.
-func credentialRow(types forgecroft.Registry, projects map[string]string, c forgecroft.CredentialConfig) CredentialRow {
+func credentialRow(types forgecroft.Registry, names map[string]forgecroft.Related, c forgecroft.CredentialConfig) CredentialRow {
 	row := CredentialRow{
-		Href: Root + "credentials/" + c.ID, Name: c.Name, Type: c.Type, TypeTitle: typeTitle(types, c.Type), Scope: scopeName(projects, c.ProjectID),
-		State: stateBadge(types, c), LastUse: c.LastDeliveredAt, Workspaces: len(c.WorkspaceIDs),
+		Href: Root + "credentials/" + c.ID, Name: c.Name, Type: c.Type, TypeTitle: typeTitle(types, c.Type), Scope: scopeName(names, c.ProjectID),
+		State: stateBadge(types, c), LastUse: c.LastDeliveredAt, All: attachedAddress(c.ID), Rest: len(c.WorkspaceIDs),
+	}
+	for _, id := range firstWorkspaces(c) {
+		if workspace, found := names[id]; found { // Others lie outside of what the viewer may see.
+			row.Workspaces = append(row.Workspaces, linkTo(workspace))
+			row.Rest--
+		}
 	}
 	if c.Verification != nil && c.Verification.SecretVersion == c.SecretVersion {
 		row.CheckedAt = c.Verification.CheckedAt
 	}
 	return row
+}
+
+// workspacesNamed is how many of its workspaces the row of a credential names.
+const workspacesNamed = 2
+
+// firstWorkspaces are the ids of those that a row names.
+func firstWorkspaces(c forgecroft.CredentialConfig) []string {
+	return c.WorkspaceIDs[:min(workspacesNamed, len(c.WorkspaceIDs))]
 }
 
 // stateBadge words the state of a credential.
@@ -105,24 +121,14 @@ func typeTitle(types forgecroft.Registry, name string) string {
 }
 
 // scopeName says where a credential may be used.
-func scopeName(projects map[string]string, projectID string) string {
+func scopeName(names map[string]forgecroft.Related, projectID string) string {
 	if projectID == "" {
 		return "organization"
 	}
-	if name := projects[projectID]; name != "" {
-		return name
+	if project, found := names[projectID]; found {
+		return project.Name
 	}
 	return "another project"
-}
-
-// projectNames maps the ids of projects to their names: of the newest ones, and of those that are needed.
-func (c *Console) projectNames(v *visit, needed ...string) (map[string]string, error) {
-	names := map[string]string{} // id → name
-	list, err := c.someProjects(v, needed...)
-	for _, p := range list {
-		names[p.ID] = p.Name
-	}
-	return names, err
 }
 
 // someProjects lists the newest projects that the viewer may see, and those that are needed however old they are; a runner sees none. Needed ids may be empty.

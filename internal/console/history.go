@@ -1,15 +1,10 @@
 package console
 
 import (
-	"encoding/json"
 	"time"
 
-	"github.com/forgecroft/forgecroft/internal/broker"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
-
-// actionDeliver is what deliveries are called in the trail.
-const actionDeliver = "environment.deliver"
 
 // historyShown is how many deliveries the page of a credential shows.
 const historyShown = 8
@@ -23,54 +18,46 @@ type DeliveryView struct {
 	Version   int64
 }
 
-// deliveryDetails are those details of an audit entry that the history needs.
-type deliveryDetails struct {
-	Workspace   string `json:"workspace"`
-	Credentials []struct {
-		ID      string `json:"credential_config_id"`
-		Version int64  `json:"secret_version"`
-	} `json:"credentials"`
-}
-
-// historySearched is how many deliveries of the organization are looked through for those of one credential.
-const historySearched = 1000
-
-// newest reads the end of the trail as far as a page looks at it, filtered.
-func (c *Console) newest(v *visit, most int, filter forgecroft.AuditFilter) (events []forgecroft.AuditEvent, more bool, err error) {
-	return collect(most, func(page broker.PageRequest) (broker.Listing[forgecroft.AuditEvent], error) {
-		return c.broker.ListAuditEvents(v.Context(), v.call(), filter, page)
-	})
-}
-
-// history finds the last deliveries of a credential, for those who may read the trail. What was never delivered is not searched for.
+// history finds the last deliveries of a credential.
 func (c *Console) history(v *visit, config forgecroft.CredentialConfig) ([]DeliveryView, error) {
-	if !v.viewer().Audit || config.LastDeliveredAt.IsZero() {
-		return nil, nil
+	past, err := c.broker.ListConfigDeliveries(v.Context(), v.call(), config.ID, historyShown)
+	views := make([]DeliveryView, len(past))
+	for i, p := range past {
+		views[i] = DeliveryView{p.Time, linkTo(p.Workspace), p.Actor, outcomeBadge(p.Outcome), p.Version}
 	}
-	events, _, err := c.newest(v, historySearched, forgecroft.AuditFilter{Action: actionDeliver})
+	return views, err
+}
+
+// usesSearched is how many deliveries to an API key are looked through for workspaces.
+const usesSearched = 1000
+
+// keyUses are the workspaces that were delivered to a key lately.
+func (c *Console) keyUses(v *visit, k forgecroft.APIKey) ([]Link, error) {
+	past, err := c.broker.ListKeyDeliveries(v.Context(), v.call(), k.ID, usesSearched)
 	if err != nil {
 		return nil, err
 	}
-	var views []DeliveryView
-	for _, e := range events {
-		if view, found := deliveryOf(e, config.ID); found && len(views) < historyShown {
-			views = append(views, view)
+	var uses []Link
+	seen := map[string]bool{} // workspace id → it is listed
+	for _, p := range past {
+		if p.Outcome != forgecroft.OutcomeAllowed || seen[p.Workspace.ID] {
+			continue
 		}
+		seen[p.Workspace.ID] = true
+		link := linkTo(p.Workspace)
+		link.Kind = "deliveries of workspace"
+		uses = append(uses, link)
 	}
-	return views, nil
+	return uses, nil
 }
 
-// deliveryOf reads an event, if it is a delivery of the credential.
-func deliveryOf(e forgecroft.AuditEvent, configID string) (DeliveryView, bool) {
-	var details deliveryDetails
-	if e.Action != actionDeliver || json.Unmarshal(e.Details, &details) != nil {
-		return DeliveryView{}, false
+// nameOf is how an object is called: by its name where the viewer may know it, or else by the end of its id.
+func nameOf(names map[string]forgecroft.Related, id string) string {
+	if named, found := names[id]; found {
+		return named.Name
 	}
-	for _, credential := range details.Credentials {
-		if credential.ID == configID {
-			workspace := linkTo(forgecroft.Related{Type: "workspace", ID: e.ObjectID, Name: details.Workspace})
-			return DeliveryView{e.Time, workspace, e.ActorName, outcomeBadge(e.Outcome), credential.Version}, true
-		}
-	}
-	return DeliveryView{}, false
+	return shortID(id)
 }
+
+// shortID is enough of an id to recognise it by. The beginning of ours is a time.
+func shortID(id string) string { return "…" + id[max(0, len(id)-8):] }

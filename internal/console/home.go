@@ -14,7 +14,6 @@ import (
 const (
 	homeCredentials = 1000
 	homeWorkspaces  = 200
-	homeEvents      = 3000
 	homeShown       = 6 // of one concern; the rest is a number
 )
 
@@ -30,7 +29,7 @@ type HomeView struct {
 	Credentials, Workspaces int
 	More                    bool // there are more credentials than were looked at
 	Concerns                []Concern
-	Chart                   *Chart // nil: the viewer may not read the trail
+	Chart                   *Chart // nil: the viewer may not read what was delivered
 	Health                  HealthView
 	CanCreate               bool
 }

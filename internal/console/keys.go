@@ -1,7 +1,6 @@
 package console
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strconv"
@@ -46,32 +45,32 @@ func (c *Console) keys(v *visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	needed := make([]string, len(list.Items))
-	for i, k := range list.Items {
-		needed[i] = k.Scope.ProjectID
+	needed := []string{}
+	for _, k := range list.Items {
+		needed = append(needed, k.Scope.ProjectID, k.Scope.WorkspaceID)
 	}
-	projects, err := c.projectNames(v, needed...)
+	names, err := c.broker.Names(v.Context(), v.call(), needed)
 	if err != nil {
 		return answer{}, err
 	}
 	view := KeysView{Older: older(v, list.Next)}
 	for _, k := range list.Items {
-		view.Rows = append(view.Rows, keyRow(v, projects, k))
+		view.Rows = append(view.Rows, keyRow(v, names, k))
 	}
 	return show(v.page("API keys", "keys", view))
 }
 
 // keyRow sums a key up.
-func keyRow(v *visit, projects map[string]string, k forgecroft.APIKey) KeyRow {
+func keyRow(v *visit, names map[string]forgecroft.Related, k forgecroft.APIKey) KeyRow {
 	row := KeyRow{
-		Name: k.Name, Hint: k.Hint, Role: string(k.Role), Scope: scopeName(projects, k.Scope.ProjectID), CreatedAt: k.CreatedAt,
+		Name: k.Name, Hint: k.Hint, Role: string(k.Role), Scope: scopeName(names, k.Scope.ProjectID), CreatedAt: k.CreatedAt,
 		ExpiresAt: k.ExpiresAt, Own: k.ID == v.who.KeyID,
 	}
 	if k.Subject != "" {
 		row.Hint = "single sign-on"
 	}
 	if k.Scope.WorkspaceID != "" {
-		row.Scope = "one workspace of " + row.Scope
+		row.Scope = "workspace " + nameOf(names, k.Scope.WorkspaceID)
 	}
 	switch {
 	case !k.RevokedAt.IsZero():
@@ -253,30 +252,6 @@ func (c *Console) revokePage(v *visit, k forgecroft.APIKey) (Page, error) {
 	uses, err := c.keyUses(v, k)
 	danger.Breaks = uses
 	return v.ask("Revoke "+k.Name, "keys", danger), err
-}
-
-// keyUses are the workspaces that were delivered to a key lately, for those who may read the trail.
-func (c *Console) keyUses(v *visit, k forgecroft.APIKey) ([]Link, error) {
-	if !v.viewer().Audit || k.LastUsedAt.IsZero() {
-		return nil, nil
-	}
-	events, _, err := c.newest(v, historySearched, forgecroft.AuditFilter{Action: actionDeliver, ActorKeyID: k.ID, Outcome: forgecroft.OutcomeAllowed})
-	if err != nil {
-		return nil, err
-	}
-	var uses []Link
-	seen := map[string]bool{} // workspace id → it is listed
-	for _, e := range events {
-		var details deliveryDetails
-		if seen[e.ObjectID] || json.Unmarshal(e.Details, &details) != nil {
-			continue
-		}
-		seen[e.ObjectID] = true
-		link := linkTo(forgecroft.Related{Type: "workspace", ID: e.ObjectID, Name: details.Workspace})
-		link.Kind = "deliveries of workspace"
-		uses = append(uses, link)
-	}
-	return uses, nil
 }
 
 // revokeKey ends a key.

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,11 +123,13 @@ func homeStories() []story {
 func credentialRows(w words, n int) []console.CredentialRow {
 	types := [][2]string{{"aws_static", "AWS access key"}, {"aws_assume_role", "AWS role"}, {"gcp_service_account", "Google service account"}, {"cloudflare_api_token", "Cloudflare API token"}, {"generic_env", "Environment variables"}}
 	rows := make([]console.CredentialRow, n)
+	_, _, workspace, _ := places(w)
 	for i := range rows {
 		kind := types[i%len(types)]
 		rows[i] = console.CredentialRow{
 			Href: "/console/credentials/" + firstID, Name: fmt.Sprintf("%s %d", w.credential, i), Type: kind[0], TypeTitle: kind[1], Scope: w.project,
-			State: []console.Badge{valid, invalid, unknown}[i%3], Workspaces: i, CheckedAt: now.Add(-time.Duration(i) * time.Hour), LastUse: now.Add(-time.Duration(i*i) * 24 * time.Hour),
+			State: []console.Badge{valid, invalid, unknown}[i%3], Workspaces: slices.Repeat([]console.Link{workspace}, min(i, 2)), Rest: max(0, i-2), All: "/console/workspaces?credential=" + firstID,
+			CheckedAt: now.Add(-time.Duration(i) * time.Hour), LastUse: now.Add(-time.Duration(i*i) * 24 * time.Hour),
 		}
 	}
 	return rows

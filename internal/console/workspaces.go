@@ -9,12 +9,14 @@ import (
 
 // WorkspacesView is the list of workspaces.
 type WorkspacesView struct {
-	Rows      []WorkspaceRow
-	Query     string
-	Projects  []Option
-	Filtered  bool
-	Older     string
-	CanCreate bool
+	Rows       []WorkspaceRow
+	Query      string
+	Projects   []Option
+	Credential string // the id of the one that they must have attached; empty: any
+	With       *Link  // that one
+	Filtered   bool
+	Older      string
+	CanCreate  bool
 }
 
 func (WorkspacesView) template() string { return "workspaces" }
@@ -28,7 +30,7 @@ type WorkspaceRow struct {
 
 // workspaces lists workspaces, filtered.
 func (c *Console) workspaces(v *visit) (answer, error) {
-	filter := forgecroft.WorkspaceFilter{Query: v.query("q"), ProjectID: v.query("project")}
+	filter := forgecroft.WorkspaceFilter{Query: v.query("q"), ProjectID: v.query("project"), CredentialConfigID: v.query("credential")}
 	list, err := c.broker.ListWorkspaces(v.Context(), v.call(), filter, broker.PageRequest{Cursor: v.query("after"), Limit: listLimit})
 	if err != nil {
 		return answer{}, err
@@ -44,6 +46,14 @@ func (c *Console) workspaces(v *visit) (answer, error) {
 	view := WorkspacesView{
 		Query: filter.Query, Projects: []Option{{Label: "All projects"}}, Filtered: filter != forgecroft.WorkspaceFilter{},
 		Older: older(v, list.Next), CanCreate: v.may(forgecroft.PermWrite) && v.who.Scope.Kind() != forgecroft.ScopeWorkspace,
+	}
+	if filter.CredentialConfigID != "" {
+		known, err := c.broker.Names(v.Context(), v.call(), []string{filter.CredentialConfigID})
+		if err != nil {
+			return answer{}, err
+		}
+		link := linkTo(forgecroft.Related{Type: "credential_config", ID: filter.CredentialConfigID, Name: nameOf(known, filter.CredentialConfigID)})
+		view.Credential, view.With = filter.CredentialConfigID, &link
 	}
 	names := map[string]string{} // project id → name
 	for _, p := range projects {

@@ -144,3 +144,23 @@ type AuditFilter struct {
 	Until      time.Time // exclusive
 	Ascending  bool      // the oldest first; otherwise the newest first
 }
+
+// ActionDeliver is what deliveries are called in the trail.
+const ActionDeliver = "environment.deliver"
+
+// DeliveryFilter narrows the deliveries of the trail, those that were refused or failed included. Zero values do not filter.
+type DeliveryFilter struct {
+	ProjectID          string // to the workspaces that this project has now
+	WorkspaceID        string
+	CredentialConfigID string // of a config, or of what could not be had of it
+	ActorKeyID         string
+	Since              time.Time // inclusive
+	Window             int64     // how many of the newest events, of whatever kind, are looked at; it must be set: no index finds deliveries
+}
+
+// DeliveryCount is how many deliveries of an hour ended how.
+type DeliveryCount struct {
+	Hour    time.Time // its beginning
+	Outcome string
+	Count   int64
+}

@@ -133,6 +133,7 @@ type SecretVersion struct {
 	Reference          Reference
 	Fields             []string
 	CreatedBy          string // API key id
+	CreatedByName      string // of that key as it is called now; the store fills it in
 	CreatedAt          time.Time
 }
 
@@ -143,6 +144,7 @@ type CredentialConfigFilter struct {
 	Type         string
 	Scope        string // [ScopeOrganization] or [ScopeProject]
 	Verification string // [VerifiedValid], [VerifiedInvalid] or [Unverified]
+	SourceID     string // those that build on this one
 	Name         string // exactly this name
 	Query        string // part of the name, any case
 }

@@ -41,6 +41,12 @@ type Related struct {
 	Name string
 }
 
+// Named is an object with where it lies.
+type Named struct {
+	Related
+	Location
+}
+
 // Error is a failure that a person can act on. Message and Fields are shown to clients, so they hold no secret; Cause is for logs.
 type Error struct {
 	Kind       Kind

@@ -117,6 +117,8 @@ type OrganizationReader interface {
 	Instance(ctx context.Context) (Instance, error) // KindNotFound before the first start is complete
 	Organization(ctx context.Context, id string) (Organization, error)
 	Organizations(ctx context.Context) ([]Organization, error) // all, oldest first
+	// Names finds the projects, workspaces, credential configs and API keys with these ids, in no order. Others are left out.
+	Names(ctx context.Context, organizationID string, ids []string) ([]Named, error)
 }
 
 // OrganizationWriter writes the instance and organizations.
@@ -216,6 +218,10 @@ type AuditReader interface {
 	// AuditEvents lists events by sequence; Page.After is the sequence of the last one, in decimal.
 	AuditEvents(ctx context.Context, organizationID string, f AuditFilter, p Page) ([]AuditEvent, error)
 	AuditHead(ctx context.Context, organizationID string) (AuditHead, error)
+	// Deliveries lists up to limit deliveries, the newest first.
+	Deliveries(ctx context.Context, organizationID string, f DeliveryFilter, limit int) ([]AuditEvent, error)
+	// DeliveryCounts counts deliveries by hour and outcome, in this order.
+	DeliveryCounts(ctx context.Context, organizationID string, f DeliveryFilter) ([]DeliveryCount, error)
 	// AuditCheckpoints lists checkpoints, the newest first.
 	AuditCheckpoints(ctx context.Context, organizationID string, limit int) ([]AuditCheckpoint, error)
 }

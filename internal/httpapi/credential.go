@@ -81,5 +81,5 @@ func wireVerification(v *forgecroft.Verification) *sdk.Verification {
 
 // wireSecretVersion converts the record of a secret version.
 func wireSecretVersion(v forgecroft.SecretVersion) sdk.SecretVersion {
-	return sdk.SecretVersion{SecretVersion: v.Version, Fields: v.Fields, CreatedBy: v.CreatedBy, CreatedAt: v.CreatedAt.UTC()}
+	return sdk.SecretVersion{SecretVersion: v.Version, Fields: v.Fields, CreatedBy: v.CreatedBy, CreatedByName: v.CreatedByName, CreatedAt: v.CreatedAt.UTC()}
 }

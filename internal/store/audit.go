@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
@@ -68,6 +69,43 @@ func (r reader) AuditHead(ctx context.Context, organizationID string) (forgecrof
 	err := r.query(ctx, "SELECT sequence, hash FROM audit_events WHERE organization_id = $1 ORDER BY sequence DESC LIMIT 1", []any{organizationID},
 		func(r *row) { head.Sequence, head.Hash = r.int(), r.sum() })
 	return head, err
+}
+
+// Deliveries implements [forgecroft.AuditReader].
+func (r reader) Deliveries(ctx context.Context, organizationID string, f forgecroft.DeliveryFilter, limit int) ([]forgecroft.AuditEvent, error) {
+	c := deliveries(organizationID, f)
+	return all(ctx, r, scanAuditEvent, "SELECT "+auditColumns+" FROM audit_events WHERE organization_id = $1"+c.text.String()+
+		" ORDER BY sequence DESC LIMIT "+c.bind(int64(limit)), c.args...)
+}
+
+// DeliveryCounts implements [forgecroft.AuditReader].
+func (r reader) DeliveryCounts(ctx context.Context, organizationID string, f forgecroft.DeliveryFilter) ([]forgecroft.DeliveryCount, error) {
+	c := deliveries(organizationID, f)
+	hour := "time - time % " + strconv.FormatInt(time.Hour.Microseconds(), 10)
+	return all(ctx, r, func(r *row) forgecroft.DeliveryCount {
+		return forgecroft.DeliveryCount{Hour: r.time(), Outcome: r.text(), Count: r.int()}
+	}, "SELECT "+hour+", outcome, count(*) FROM audit_events WHERE organization_id = $1"+c.text.String()+" GROUP BY 1, 2 ORDER BY 1, 2", c.args...)
+}
+
+// deliveries narrows to deliveries.
+func deliveries(organizationID string, f forgecroft.DeliveryFilter) *conditions {
+	c := narrow(organizationID)
+	c.and("sequence > (SELECT COALESCE(MAX(sequence), 0) FROM audit_events WHERE organization_id = $1) -", f.Window)
+	c.equal("action", forgecroft.ActionDeliver)
+	c.equal("object_id", f.WorkspaceID)
+	c.equal("actor_key_id", f.ActorKeyID)
+	if f.ProjectID != "" {
+		c.and("object_id IN (SELECT id FROM workspaces WHERE organization_id = $1 AND project_id =", f.ProjectID)
+		c.text.WriteString(")")
+	}
+	if f.CredentialConfigID != "" { // Ids are found nowhere but in what names them.
+		c.and("details LIKE", "%"+likeEscaper.Replace(f.CredentialConfigID)+"%")
+		c.text.WriteString(` ESCAPE '\'`)
+	}
+	if !f.Since.IsZero() {
+		c.and("time >=", f.Since.UnixMicro())
+	}
+	return c
 }
 
 // AppendAudit implements [forgecroft.AuditWriter].

@@ -52,6 +52,7 @@ func (r reader) CredentialConfigs(ctx context.Context, organizationID string, f 
 	c := narrow(organizationID)
 	c.equal("project_id", f.ProjectID)
 	c.equal("type", f.Type)
+	c.equal("source_id", f.SourceID)
 	c.equal("name", f.Name)
 	c.contains(f.Query)
 	c.after(p.After)

@@ -63,6 +63,15 @@ func (c *conditions) equal(column, value string) {
 	}
 }
 
+// among binds ids and returns the list of their parameters.
+func (c *conditions) among(ids []string) string {
+	parameters := make([]string, len(ids))
+	for i, id := range ids {
+		parameters[i] = c.bind(id)
+	}
+	return "(" + strings.Join(parameters, ", ") + ")"
+}
+
 // contains looks for part of a name, any case.
 func (c *conditions) contains(part string) {
 	if part != "" {

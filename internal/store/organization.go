@@ -48,3 +48,21 @@ func (t *tx) CreateOrganization(ctx context.Context, o forgecroft.Organization) 
 	}
 	return err
 }
+
+// Names implements [forgecroft.OrganizationReader].
+func (r reader) Names(ctx context.Context, organizationID string, ids []string) ([]forgecroft.Named, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	c := narrow(organizationID)
+	among := c.among(ids)
+	return all(ctx, r, func(r *row) forgecroft.Named {
+		return forgecroft.Named{
+			Related:  forgecroft.Related{Type: r.text(), ID: r.text(), Name: r.text()},
+			Location: forgecroft.Location{OrganizationID: organizationID, ProjectID: r.text(), WorkspaceID: r.text()},
+		}
+	}, "SELECT 'project', id, name, id, NULL FROM projects WHERE organization_id = $1 AND id IN "+among+
+		" UNION ALL SELECT 'workspace', id, name, project_id, id FROM workspaces WHERE organization_id = $1 AND id IN "+among+
+		" UNION ALL SELECT 'credential_config', id, name, project_id, NULL FROM credential_configs WHERE organization_id = $1 AND id IN "+among+
+		" UNION ALL SELECT 'api_key', id, name, project_id, workspace_id FROM api_keys WHERE organization_id = $1 AND id IN "+among, c.args...)
+}

@@ -14,15 +14,16 @@ func scanSecretVersion(r *row) forgecroft.SecretVersion {
 		OrganizationID: r.text(), CredentialConfigID: r.text(), Version: r.int(), Reference: forgecroft.Reference(r.text()), Fields: []string{},
 	}
 	r.json(&v.Fields)
-	v.CreatedBy, v.CreatedAt = r.text(), r.time()
+	v.CreatedBy, v.CreatedAt, v.CreatedByName = r.text(), r.time(), r.text()
 	return v
 }
 
 // SecretVersions implements [forgecroft.CredentialConfigReader]. A config that is absent has none.
 func (r reader) SecretVersions(ctx context.Context, organizationID, id string, limit int) ([]forgecroft.SecretVersion, error) {
 	return all(ctx, r, scanSecretVersion, `
-		SELECT organization_id, credential_config_id, version, reference, fields, created_by, created_at FROM secret_versions
-		WHERE organization_id = $1 AND credential_config_id = $2 ORDER BY version DESC LIMIT $3`, organizationID, id, int64(limit))
+		SELECT v.organization_id, v.credential_config_id, v.version, v.reference, v.fields, v.created_by, v.created_at,
+			(SELECT k.name FROM api_keys k WHERE k.organization_id = v.organization_id AND k.id = v.created_by)
+		FROM secret_versions v WHERE v.organization_id = $1 AND v.credential_config_id = $2 ORDER BY v.version DESC LIMIT $3`, organizationID, id, int64(limit))
 }
 
 // AddSecretVersion implements [forgecroft.CredentialConfigWriter].

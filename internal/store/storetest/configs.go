@@ -109,6 +109,8 @@ func testCredentialConfigUsers(t *testing.T, f *fixture) {
 	c := f.config("base", nil)
 	same(t, must(f.store.CredentialConfigUsers(ctx, org, c.ID, 10))(t), nil)
 	role := f.config("role", func(r *forgecroft.CredentialConfig) { r.SourceID = c.ID })
+	builders := must(f.store.CredentialConfigs(ctx, org, forgecroft.CredentialConfigFilter{SourceID: c.ID}, forgecroft.Page{Limit: 10}))(t)
+	same(t, ids(builders, func(c forgecroft.CredentialConfig) string { return c.ID }), []string{role.ID})
 	w := f.workspace("web", f.project("platform"), c)
 	want := []forgecroft.Related{{Type: "workspace", ID: w.ID, Name: "web"}, {Type: "credential_config", ID: role.ID, Name: "role"}}
 	same(t, must(f.store.CredentialConfigUsers(ctx, org, c.ID, 10))(t), want)
@@ -146,13 +148,15 @@ func testVerifications(t *testing.T, f *fixture) {
 func testSecretVersions(t *testing.T, f *fixture) {
 	ctx := t.Context()
 	c := f.config("aws", f.stored(2))
+	me := f.key("me", forgecroft.RoleMember, nil)
 	version := func(n int64) forgecroft.SecretVersion {
 		return forgecroft.SecretVersion{
 			OrganizationID: org, CredentialConfigID: c.ID, Version: n, Reference: f.ref(), Fields: []string{"a", "b"},
-			CreatedBy: "me", CreatedAt: start,
+			CreatedBy: me.ID, CreatedByName: "me", CreatedAt: start,
 		}
 	}
 	first, second := version(1), version(2)
+	second.CreatedBy, second.CreatedByName = f.id(), "" // Whoever that was.
 	for _, v := range []forgecroft.SecretVersion{first, second} {
 		f.update(func(tx forgecroft.Tx) error { return tx.AddSecretVersion(ctx, v) })
 	}

@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -126,6 +128,31 @@ func testWorkspaceFilters(t *testing.T, f *fixture) {
 			same(t, must(f.store.Workspaces(t.Context(), org, test.filter, forgecroft.Page{Limit: 10}))(t), test.want)
 		})
 	}
+}
+
+func testNamesOfIDs(t *testing.T, f *fixture) {
+	p := f.project("shop")
+	c := f.config("aws", func(c *forgecroft.CredentialConfig) { c.ProjectID = p.ID })
+	wide := f.config("dns", nil)
+	w := f.workspace("web", p)
+	k := f.key("ci", forgecroft.RoleRunner, func(k *forgecroft.APIKey) { k.Scope = forgecroft.KeyScope{ProjectID: p.ID, WorkspaceID: w.ID} })
+	f.config("another", nil)
+	named := func(kind, id, name string, l forgecroft.Location) forgecroft.Named {
+		return forgecroft.Named{Related: forgecroft.Related{Type: kind, ID: id, Name: name}, Location: l}
+	}
+	want := []forgecroft.Named{
+		named("project", p.ID, "shop", forgecroft.Location{OrganizationID: org, ProjectID: p.ID}),
+		named("workspace", w.ID, "web", w.Location()),
+		named("credential_config", c.ID, "aws", c.Location()),
+		named("credential_config", wide.ID, "dns", wide.Location()),
+		named("api_key", k.ID, "ci", k.Location()),
+	}
+	got := must(f.store.Names(t.Context(), org, []string{k.ID, w.ID, f.id(), c.ID, wide.ID, p.ID}))(t)
+	less := func(a, b forgecroft.Named) int { return strings.Compare(a.ID, b.ID) }
+	slices.SortFunc(got, less)
+	slices.SortFunc(want, less)
+	same(t, got, want)
+	same(t, must(f.store.Names(t.Context(), org, nil))(t), nil)
 }
 
 func testAPIKeys(t *testing.T, f *fixture) {

@@ -80,6 +80,18 @@ func testForeignLists(t *testing.T, f *fixture, p forgecroft.Project, w forgecro
 			l, err := s.AuditEvents(ctx, other, forgecroft.AuditFilter{ObjectID: w.ID}, page)
 			return len(l), err
 		},
+		"Deliveries": func() (int, error) {
+			l, err := s.Deliveries(ctx, other, forgecroft.DeliveryFilter{WorkspaceID: w.ID, Window: 100}, 10)
+			return len(l), err
+		},
+		"DeliveryCounts": func() (int, error) {
+			l, err := s.DeliveryCounts(ctx, other, forgecroft.DeliveryFilter{WorkspaceID: w.ID, Window: 100})
+			return len(l), err
+		},
+		"Names": func() (int, error) {
+			l, err := s.Names(ctx, other, []string{p.ID, w.ID, c.ID, k.ID})
+			return len(l), err
+		},
 		"LiveOwners": size(s.LiveOwners(ctx, other, start)),
 	}
 	for name, list := range lists {

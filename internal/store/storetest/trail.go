@@ -87,6 +87,68 @@ func testAudit(t *testing.T, f *fixture) {
 	same(t, must(f.store.AuditCheckpoints(ctx, other, 10))(t), nil)
 }
 
+// testDeliveries lists and counts the deliveries of two projects among other events, one of them failed and one of another organization.
+func testDeliveries(t *testing.T, f *fixture) {
+	ctx := t.Context()
+	p, q := f.project("shop"), f.project("platform")
+	config := f.config("aws", nil)
+	web, app, vpc := f.workspace("web", p), f.workspace("app", p), f.workspace("vpc", q)
+	deliver := func(w forgecroft.Workspace, minute int, change func(e *forgecroft.AuditEvent)) {
+		e := f.event(forgecroft.ActionDeliver, w.ID)
+		e.Time = start.Truncate(time.Hour).Add(time.Duration(minute) * time.Minute)
+		if change != nil {
+			change(&e)
+		}
+		e.Digest = e.Sum()
+		f.update(func(tx forgecroft.Tx) error { return tx.AppendAudit(ctx, &e) })
+	}
+	deliver(web, 0, nil)
+	deliver(vpc, 1, func(e *forgecroft.AuditEvent) {
+		e.Details, e.ActorKeyID = forgecroft.AuditDetails(map[string]any{"credentials": []map[string]any{{"credential_config_id": config.ID}}}), "k-2"
+	})
+	deliver(app, 2, func(e *forgecroft.AuditEvent) { e.Outcome = forgecroft.OutcomeFailed })
+	deliver(web, 3, func(e *forgecroft.AuditEvent) { e.Action = "environment.preview" })
+	deliver(web, 4, func(e *forgecroft.AuditEvent) { e.OrganizationID = other })
+	deliver(web, 61, nil)
+	hour := start.Truncate(time.Hour)
+	counts := func(first, failed, second int64) (want []forgecroft.DeliveryCount) {
+		for _, c := range []forgecroft.DeliveryCount{{Hour: hour, Outcome: forgecroft.OutcomeAllowed, Count: first}, {Hour: hour, Outcome: forgecroft.OutcomeFailed, Count: failed}, {Hour: hour.Add(time.Hour), Outcome: forgecroft.OutcomeAllowed, Count: second}} {
+			if c.Count > 0 {
+				want = append(want, c)
+			}
+		}
+		return want
+	}
+	tests := []struct {
+		name   string
+		filter forgecroft.DeliveryFilter
+		want   []int64
+		counts []forgecroft.DeliveryCount
+	}{
+		{"all", forgecroft.DeliveryFilter{Window: 100}, []int64{5, 3, 2, 1}, counts(2, 1, 1)},
+		{"the newest", forgecroft.DeliveryFilter{Window: 3}, []int64{5, 3}, counts(0, 1, 1)},
+		{"a project's", forgecroft.DeliveryFilter{Window: 100, ProjectID: p.ID}, []int64{5, 3, 1}, counts(1, 1, 1)},
+		{"a workspace's", forgecroft.DeliveryFilter{Window: 100, WorkspaceID: app.ID}, []int64{3}, counts(0, 1, 0)},
+		{"a config's", forgecroft.DeliveryFilter{Window: 100, CredentialConfigID: config.ID}, []int64{2}, counts(1, 0, 0)},
+		{"a key's", forgecroft.DeliveryFilter{Window: 100, ActorKeyID: "k-2"}, []int64{2}, counts(1, 0, 0)},
+		{"since", forgecroft.DeliveryFilter{Window: 100, Since: hour.Add(2 * time.Minute)}, []int64{5, 3}, counts(0, 1, 1)},
+		{"none", forgecroft.DeliveryFilter{Window: 100, WorkspaceID: f.id()}, nil, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var got []int64
+			for _, e := range must(f.store.Deliveries(ctx, org, test.filter, 10))(t) {
+				got = append(got, e.Sequence)
+			}
+			same(t, got, test.want)
+			same(t, must(f.store.DeliveryCounts(ctx, org, test.filter))(t), test.counts)
+			if one := must(f.store.Deliveries(ctx, org, test.filter, 1))(t); len(test.want) > 0 && (len(one) != 1 || one[0].Sequence != test.want[0]) {
+				t.Errorf("the first one alone: got %+v", one)
+			}
+		})
+	}
+}
+
 func testAuditFilters(t *testing.T, f *fixture) {
 	for i, action := range []string{"workspace.create", "workspace.delete", "workspaces.odd", "api_key.create"} {
 		e := f.event(action, fmt.Sprint("o-", i))

@@ -1,0 +1,137 @@
+package console_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/servertest"
+	"github.com/forgecroft/forgecroft/sdk"
+)
+
+// TestDeliveriesInScope delivers one credential to the workspaces of two projects: whoever may read it sees the deliveries to workspaces in their scope, and who
+// stored its secrets, but nobody else's workspaces.
+func TestDeliveriesInScope(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	env := mustCredential(t, s, "settings", "generic_env", "TF_VAR_a", "EXAMPLE")
+	mine := must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "mine"}))(t)
+	theirs := must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "theirs"}))(t)
+	for project, name := range map[string]string{mine.ID: "my-workspace", theirs.ID: "their-workspace"} {
+		w := must(s.Owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: name, ProjectID: project, CredentialConfigIDs: []string{env.ID}}))(t)
+		must(s.Owner.Deliver(t.Context(), w.ID, sdk.DeliverRequest{}))(t)
+	}
+	tests := []struct {
+		name           string
+		request        sdk.CreateAPIKey
+		mine, theirs   bool
+		chart          string
+		storedByAnyone bool
+	}{
+		{"owner", sdk.CreateAPIKey{Role: "owner"}, true, true, "2 deliveries and 0 refusals", true},
+		{"member", sdk.CreateAPIKey{Role: "member"}, true, true, "2 deliveries and 0 refusals", true},
+		{"reader", sdk.CreateAPIKey{Role: "reader"}, true, true, "2 deliveries and 0 refusals", true},
+		{"admin of a project", sdk.CreateAPIKey{Role: "admin", ProjectID: mine.ID}, true, false, "1 delivery and 0 refusals", true},
+		{"reader of a project", sdk.CreateAPIKey{Role: "reader", ProjectID: mine.ID}, true, false, "1 delivery and 0 refusals", true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			tt.request.Name = tt.name
+			b := mustSignIn(t, s, must(s.Owner.CreateAPIKey(t.Context(), tt.request))(t).Key)
+			p := b.get("/console/credentials/" + env.ID)
+			_, deliveries, _ := strings.Cut(p.Body, "Last deliveries")
+			for name, want := range map[string]bool{"my-workspace": tt.mine, "their-workspace": tt.theirs} {
+				if got := strings.Contains(deliveries, name); got != want {
+					t.Errorf("a delivery to %s is shown: %v, want %v\n%s", name, got, want, p.Body)
+				}
+				if list := b.get("/console/credentials").Body; strings.Contains(list, name) != want {
+					t.Errorf("%s is named in the list of credentials: %v, want %v\n%s", name, !want, want, list)
+				}
+			}
+			if got := strings.Contains(p.Body, "by <bdi>owner</bdi>"); got != tt.storedByAnyone {
+				t.Errorf("who stored the secrets is named: %v\n%s", got, p.Body)
+			}
+			if home := b.get("/console/").Body; !strings.Contains(home, tt.chart) {
+				t.Errorf("the chart does not say %q:\n%s", tt.chart, home)
+			}
+		})
+	}
+}
+
+// TestAuditNamesObjects shows what objects are called now, and the end of the id of what is gone.
+func TestAuditNamesObjects(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	project := must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "before"}))(t)
+	name := "after"
+	must(s.Owner.UpdateProject(t.Context(), project.ID, 0, sdk.UpdateProject{Name: &name}))(t)
+	b := mustSignIn(t, s, s.OwnerKey)
+	if p := b.get("/console/audit?object=" + project.ID); strings.Count(p.Body, "project <bdi>after</bdi>") != 2 {
+		t.Errorf("the project is not named:\n%s", p.Body)
+	}
+	if err := s.Owner.DeleteProject(t.Context(), project.ID); err != nil {
+		t.Fatal(err)
+	}
+	if p := b.get("/console/audit?object=" + project.ID); strings.Count(p.Body, "…"+project.ID[len(project.ID)-8:]) != 3 {
+		t.Errorf("a project that is gone:\n%s", p.Body)
+	}
+}
+
+// TestWorkspacesOfACredential follows the number in the list of credentials to the workspaces.
+func TestWorkspacesOfACredential(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	k := mustStock(t, s)
+	for _, name := range []string{"second", "third", "fourth"} {
+		must(s.Owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: name, ProjectID: k.project.ID, CredentialConfigIDs: []string{k.env.ID}}))(t)
+	}
+	must(s.Owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: "unrelated", ProjectID: k.project.ID}))(t)
+	b := mustSignIn(t, s, s.OwnerKey)
+	address := "/console/workspaces?credential=" + k.env.ID
+	if p := b.get("/console/credentials"); !strings.Contains(p.Body, `<a href="`+address+`">and 2 more</a>`) {
+		t.Errorf("the list does not lead to the workspaces:\n%s", p.Body)
+	}
+	p := b.get(address)
+	for name, want := range map[string]bool{"second": true, "third": true, "fourth": true, "unrelated": false} {
+		if strings.Contains(p.Body, "<bdi>"+name+"</bdi>") != want {
+			t.Errorf("%s is listed: %v, want %v\n%s", name, !want, want, p.Body)
+		}
+	}
+	if p := b.get(address + "&q=four"); strings.Contains(p.Body, "<bdi>third</bdi>") || !strings.Contains(p.Body, "<bdi>fourth</bdi>") || !strings.Contains(p.Body, `name="credential" value="`+k.env.ID) {
+		t.Errorf("searching in it:\n%s", p.Body)
+	}
+}
+
+// TestHomeNamesConflicts attaches two AWS identities behind the broker's back, which refuses it: an older release, or a hand, may have.
+func TestHomeNamesConflicts(t *testing.T) {
+	b := mustBench(t)
+	project := b.fill("/console/projects/new", "name", "shop").Path
+	id := func(path string) string { return strings.Split(path, "/")[3] }
+	var configs []string
+	for _, name := range []string{"one", "two"} {
+		config := b.fill("/console/credentials/new?type=aws_static", "name", name, "type", "aws_static", "project_id", "").Path
+		config, _, _ = strings.Cut(config, "/secrets")
+		b.upload(config+"/secrets", "data.access_key_id", accessKeyID, "data.secret_access_key", secretAccessKey)
+		configs = append(configs, id(config))
+	}
+	workspace := id(b.fill("/console/workspaces/new", "name", "torn", "project_id", id(project)).Path)
+	if p := b.get("/console/"); strings.Contains(p.Body, "Conflicting credentials") {
+		t.Errorf("there is a conflict already:\n%s", p.Body)
+	}
+	organizations := must(b.store.Organizations(t.Context()))(t)
+	err := b.store.Update(t.Context(), func(tx forgecroft.Tx) error {
+		w, err := tx.Workspace(t.Context(), organizations[0].ID, workspace)
+		if err != nil {
+			return err
+		}
+		w.CredentialConfigIDs, w.Revision = configs, w.Revision+1
+		return tx.UpdateWorkspace(context.Background(), w)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := b.get("/console/"); !strings.Contains(p.Body, "Conflicting credentials") || !strings.Contains(p.Body, "torn") {
+		t.Errorf("the conflict is not named:\n%s", p.Body)
+	}
+	if p := b.get("/console/workspaces/" + workspace); !strings.Contains(p.Body, `<span class="badge bad">conflict</span>`) {
+		t.Errorf("the workspace does not show it:\n%s", p.Body)
+	}
+}
