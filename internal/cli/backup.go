@@ -25,7 +25,7 @@ func (a *app) backupCommand() *cobra.Command {
 			"vault's key file, of which you keep a copy elsewhere, the backup gives no secret to anybody, you included. The file is checked before it gets its name.\n\n" +
 			"With --offline, work on the data directory of a stopped server.",
 		Example: "  forgecroft backup /backups/forgecroft-$(date +%F).tar\n" +
-			"  forgecroft backup --offline --data-dir /var/lib/forgecroft --key-file /etc/forgecroft/vault.key /backups/forgecroft.tar",
+			"  forgecroft backup --offline --data-dir /var/lib/forgecroft --key-file /var/lib/forgecroft-key/vault.key /backups/forgecroft.tar",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			take := a.backupOnline
 			if offline {
@@ -120,8 +120,8 @@ func (a *app) restoreCommand() *cobra.Command {
 			"touched: every byte of the file, the key, every secret, every audit trail. A restore that was cut off is repeated by the same command; until then no\n" +
 			"server starts on its remains.\n\n" +
 			"API keys and credentials are as they were when the backup was taken: revoke again what was revoked since. --trail names it, if a newer audit trail was kept.",
-		Example: "  forgecroft restore --check --key-file /etc/forgecroft/vault.key forgecroft.tar\n" +
-			"  forgecroft restore --data-dir /var/lib/forgecroft --key-file /etc/forgecroft/vault.key forgecroft.tar",
+		Example: "  forgecroft restore --check --key-file /var/lib/forgecroft-key/vault.key forgecroft.tar\n" +
+			"  forgecroft restore --data-dir /var/lib/forgecroft --key-file /var/lib/forgecroft-key/vault.key forgecroft.tar",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			config, err := a.serverConfig(cmd)
 			if err != nil {

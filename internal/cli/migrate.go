@@ -54,7 +54,7 @@ func (a *app) migrateVault() *cobra.Command {
 		Long: "Move the secrets of a stopped server from its data directory to OpenBao, with the settings as the server will have them. Every secret is read back before\n" +
 			"the file is let go: it stays as vault.db.moved, which you remove when you trust the new place. Cut off, the command is repeated and goes on where it was.\n\n" +
 			"Start the server with --vault openbao afterwards.",
-		Example: "  forgecroft migrate vault --from embedded:/var/lib/forgecroft --to openbao --key-file /etc/forgecroft/vault.key --vault-addr https://bao.example.com:8200",
+		Example: "  forgecroft migrate vault --from embedded:/var/lib/forgecroft --to openbao --key-file /var/lib/forgecroft-key/vault.key --vault-addr https://bao.example.com:8200",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if to != "openbao" {
 				return usage("--to takes openbao")

@@ -49,7 +49,7 @@ func (a *app) serverCommand() *cobra.Command {
 		Use: "server", Short: "Run the server", Args: cobra.NoArgs,
 		Long: "Run the server until it is interrupted. The first start makes the data directory, the vault's key, an organization and an owner key.\n\n" +
 			"FORGECROFT_KEY holds the vault's key-encryption keys themselves, where --key-file and --key-fd do not fit; the server starts itself again without them in its environment.",
-		Example: "  forgecroft server --data-dir ./data --login\n  forgecroft server --data-dir /var/lib/forgecroft --key-file /etc/forgecroft/vault.key --owner-key-file /root/owner.key",
+		Example: "  forgecroft server --data-dir ./data --login\n  forgecroft server --data-dir /var/lib/forgecroft --key-file /var/lib/forgecroft-key/vault.key --owner-key-file /root/owner.key",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			config, err := a.serverConfig(cmd)
 			if err != nil {

@@ -69,7 +69,7 @@ func (a *app) vaultRotate() *cobra.Command {
 		Use: "rotate-key", Short: "Make a new primary key and move every secret to it, while the server serves", Args: cobra.NoArgs,
 		Long: "Make a new primary key. The server writes it into its key file before it is used, then moves every secret version in the background; this\n" +
 			"command waits until none is left. A rotation that was cut off goes on by itself. Back the key file up afterwards.\n\nWith --offline, work on the data directory of a stopped server.",
-		Example: "  forgecroft vault rotate-key\n  forgecroft vault rotate-key --offline --data-dir /var/lib/forgecroft --key-file /etc/forgecroft/vault.key",
+		Example: "  forgecroft vault rotate-key\n  forgecroft vault rotate-key --offline --data-dir /var/lib/forgecroft --key-file /var/lib/forgecroft-key/vault.key",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if offline {
 				config, err := a.serverConfig(cmd)
