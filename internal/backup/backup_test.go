@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -98,6 +99,76 @@ func TestHold(t *testing.T) {
 	if left, err := os.ReadDir(w.dir); err != nil || strings.Contains(left[0].Name(), "backup") {
 		t.Errorf("left behind: %v, %v", left, err)
 	}
+}
+
+// TestSpool looks at where a backup is collected: a private file that has no name any more, so that it goes with the process at the latest.
+func TestSpool(t *testing.T) {
+	w := furnished(t, 3)
+	from := w.source()
+	from.Dir = t.TempDir()
+	taken, err := backup.Take(t.Context(), from)
+	check(t, err)
+	if left, err := os.ReadDir(from.Dir); err != nil || len(left) > 0 {
+		t.Errorf("the directory holds %v, %v, want nothing", left, err)
+	}
+	path := unnamed(t, from.Dir)
+	if path == "" {
+		t.Fatal("no open file was made in the directory: this test looks at the wrong thing")
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode() != 0o600 {
+		t.Errorf("the file is %v, %v, want mode 0600", info.Mode(), err)
+	}
+	check(t, taken.Close())
+	if path := unnamed(t, from.Dir); path != "" {
+		t.Error("the file is open after the end")
+	}
+}
+
+// unnamed is the path, through /proc, of an open file that was removed from a directory; empty: there is none.
+func unnamed(t *testing.T, dir string) string {
+	t.Helper()
+	descriptors, err := filepath.Glob("/proc/self/fd/*")
+	check(t, err)
+	for _, path := range descriptors {
+		if target, err := os.Readlink(path); err == nil && strings.HasPrefix(target, dir+"/") && strings.HasSuffix(target, " (deleted)") {
+			return path
+		}
+	}
+	return ""
+}
+
+// TestNowhereToCollect says what an operator has to do, in words that are shown to the client.
+func TestNowhereToCollect(t *testing.T) {
+	w := furnished(t, 1)
+	file := filepath.Join(t.TempDir(), "file")
+	check(t, os.WriteFile(file, nil, 0o600))
+	missing := filepath.Join(t.TempDir(), "missing")
+	t.Setenv("TMPDIR", missing)
+	for name, test := range map[string]struct {
+		dir  string
+		want []string
+	}{
+		"no directory of temporary files": {"", []string{missing, "TMPDIR"}},
+		"no data directory":               {missing + "/data", []string{missing + "/data"}},
+		"a file":                          {file, []string{file}},
+	} {
+		from := w.source()
+		from.Dir = test.dir
+		_, err := backup.Take(t.Context(), from)
+		var problem *forgecroft.Error
+		if !errors.As(err, &problem) || problem.Kind != forgecroft.KindUnavailable || problem.Code != "backup_space" {
+			t.Errorf("%s: got %v, want backup_space", name, err)
+			continue
+		}
+		for _, want := range test.want {
+			if !strings.Contains(problem.Message, want) {
+				t.Errorf("%s: got %q, want it to say %s", name, problem.Message, want)
+			}
+		}
+	}
+	taken, err := backup.Take(t.Context(), w.source())
+	check(t, err) // What failed has let go.
+	check(t, taken.Close())
 }
 
 // TestEmptyInstallation has nothing to back up.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -31,14 +33,15 @@ func (p Progress) report(what string, done, total int64) {
 type Source struct {
 	Store    *store.Store
 	Vault    forgecroft.SealedVault // nil: the vault keeps the secrets, and has backups of its own
-	Dir      string                 // where the backup is collected: it needs the space of one; empty: where temporary files go
+	Dir      string                 // where the backup is collected: it needs the space of one; empty: where temporary files go ([os.TempDir])
 	Product  string                 // version of this program
 	Holder   string                 // names this backup among all replicas
 	Now      func() time.Time
 	Progress Progress // may be nil
 }
 
-// Take takes a backup while everything goes on; only destructions wait. The caller closes what it returns.
+// Take takes a backup while everything goes on; only destructions wait. The caller closes what it returns. Where it cannot be collected it is
+// [forgecroft.KindUnavailable] with code backup_space, or [forgecroft.KindStorageFull].
 func Take(ctx context.Context, s Source) (_ *Taken, err error) {
 	h, err := takeHold(ctx, s.Store, s.Holder, s.Now)
 	if err != nil {
@@ -47,7 +50,7 @@ func Take(ctx context.Context, s Source) (_ *Taken, err error) {
 	defer h.release(ctx)
 	spool, err := newSpool(s.Dir)
 	if err != nil {
-		return nil, err
+		return nil, full(s.homeless(err))
 	}
 	defer func() {
 		if err != nil {
@@ -67,6 +70,20 @@ func Take(ctx context.Context, s Source) (_ *Taken, err error) {
 		}
 	}
 	return spool.finish(m)
+}
+
+// homeless gives the failure to make a file where the backup is to be collected its meaning: an operator who reads it knows what to mount, or to set. A
+// container without a writable /tmp is the usual one.
+func (s Source) homeless(err error) error {
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) && !errors.Is(err, syscall.ENOTDIR) {
+		return err
+	}
+	message := fmt.Sprintf("The backup cannot be collected in %s: the server must be able to write there, and there must be space for a backup.", s.Dir)
+	if s.Dir == "" {
+		message = fmt.Sprintf("The backup cannot be collected in %s, the directory of temporary files: the server must be able to write there, and there must be space for a backup. "+
+			"Mount one, or name another by the server's environment variable TMPDIR.", os.TempDir())
+	}
+	return &forgecroft.Error{Kind: forgecroft.KindUnavailable, Code: "backup_space", Message: message, Cause: err}
 }
 
 // full gives the failure of a full disk its meaning.

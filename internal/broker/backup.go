@@ -18,7 +18,8 @@ type Archive interface {
 }
 
 // Backup takes a backup of the whole installation, all organizations included, for an owner. The caller writes and closes it. It holds no key
-// and no plain secret, but all metadata. While another backup is taken it is [forgecroft.KindConflict] with code backup_running.
+// and no plain secret, but all metadata. While another backup is taken it is [forgecroft.KindConflict] with code backup_running, and where there is no
+// directory to collect it in [forgecroft.KindUnavailable] with code backup_space.
 func (b *Broker) Backup(ctx context.Context, call Call) (Archive, error) {
 	a := act{"instance.backup", forgecroft.PermInstance, "instance", ""}
 	if err := b.authorise(ctx, call, a); err != nil {

@@ -335,7 +335,8 @@ func (a *api) backupOperations() []operation {
 			permission: forgecroft.PermInstance, status: http.StatusOK, conflicts: true, fails: true,
 			summary: "Take a backup",
 			description: "Metadata and sealed secrets of the whole installation, as they are at one moment, in one file; see docs/operations.md for restoring it. It holds no key. " +
-				"The file ends with its own hash. It takes a key whose scope is the organization, and is 409 while another backup is taken.",
+				"The file ends with its own hash. It takes a key whose scope is the organization, and is 409 while another backup is taken. " +
+				"Where the server has no directory to collect it in, it is 503 with the code backup_space and says what to do.",
 			handler: streams(a.takeBackup),
 		},
 	}

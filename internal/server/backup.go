@@ -42,7 +42,7 @@ func (h *house) takeBackup(ctx context.Context, progress backup.Progress) (*back
 	}
 	dir := h.config.DataDir
 	if h.config.stateless() {
-		dir = "" // Where the operating system has room for such things.
+		dir = "" // Where temporary files go.
 	}
 	return backup.Take(ctx, backup.Source{
 		Store: h.store, Vault: h.sealedVault(), Dir: dir, Product: h.config.Version, Holder: id.String(), Now: time.Now, Progress: progress,
