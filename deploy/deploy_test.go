@@ -50,6 +50,25 @@ func TestSettingsExist(t *testing.T) {
 	}
 }
 
+// TestReadOnlyContainersHaveTmp checks that what makes the root file system read-only mounts a directory of temporary files, without which a
+// server that keeps nothing itself takes no backups.
+func TestReadOnlyContainersHaveTmp(t *testing.T) {
+	for path, want := range map[string][]string{
+		"kubernetes/forgecroft.yaml": {"readOnlyRootFilesystem: true", "{name: tmp, mountPath: /tmp}", "- name: tmp ", "emptyDir: {sizeLimit: "},
+		"compose/compose.yaml":       {"read_only: true", `tmpfs: ["/tmp:mode=1777,`},
+	} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range want {
+			if strings.Count(string(text), line) != 1 {
+				t.Errorf("%s: want %q once", path, line)
+			}
+		}
+	}
+}
+
 func TestUnit(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
