@@ -1,7 +1,7 @@
 // Command bench drives the built binary with the load of docs/performance.md and prints what it measured beside the goals. It starts its own
-// servers on loopback, with their data in a temporary directory; client and server share the machine.
+// servers on loopback, a PostgreSQL for the replicas among them, with their data in a temporary directory; client and server share the machine.
 //
-//	go run ./bench [-binary bin/forgecroft] [-seconds 5] [-items 100000]
+//	go run ./bench [-binary bin/forgecroft] [-seconds 5] [-items 100000] [-database postgres://…]
 package main
 
 import (
@@ -22,7 +22,7 @@ func main() {
 	flag.IntVar(&o.items, "items", 100_000, "how many credential configs the listing is measured with")
 	flag.IntVar(&o.credentials, "credentials", 10_000, "how many stored credentials memory and restart are measured with")
 	flag.StringVar(&o.only, "only", "", "measure just the part of this name: scale, delivery, store, memory, start, exec, list, replicas")
-	flag.StringVar(&o.database, "database", os.Getenv("FORGECROFT_BENCH_DATABASE"), "URL of an empty PostgreSQL database, to measure replicas on")
+	flag.StringVar(&o.database, "database", os.Getenv("FORGECROFT_BENCH_DATABASE"), "URL of an empty PostgreSQL database to measure replicas on, instead of one on a PostgreSQL that is started for it")
 	empty := flag.Bool("serve-empty", false, "only serve an empty handler, as the other end of the measurement for scale")
 	flag.Parse()
 	if *empty {

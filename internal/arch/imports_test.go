@@ -41,17 +41,18 @@ var allowed = map[string][]string{ // package → packages it may import
 	"internal/runner":             {"internal/envname", "sdk"},
 	"internal/server":             {"internal/backup", "internal/broker", "internal/console", "internal/credtype", "internal/forgecroft", "internal/httpapi", "internal/provider", "internal/provider/...", "internal/signon", "internal/store", "internal/vault/..."},
 	"internal/cli":                {"internal/audit", "internal/backup", "internal/forgecroft", "internal/runner", "internal/server", "internal/envname", "sdk"},
-	"internal/pgtest":             {},
+	"internal/pgserver":           {},
+	"internal/pgtest":             {"internal/pgserver"},
 	"internal/fake/...":           {"internal/fake/fault"},
 	"internal/servertest/process": {},
 	"internal/servertest/node":    {},
 	"internal/servertest":         {"internal/pgtest", "internal/server", "internal/fake/...", "internal/forgecroft", "sdk"},
-	"bench":                       {"sdk", "internal/fake/..."},
+	"bench":                       {"sdk", "internal/fake/...", "internal/pgserver"},
 	"demo":                        {"sdk", "internal/fake/..."},
 }
 
 // testOnly are packages that nothing but tests (and the demo and the load driver, which are not part of the binary) may import.
-var testOnly = []string{"internal/fake/", "internal/servertest", "internal/store/storetest", "internal/pgtest", "internal/vault/vaulttest", "internal/arch"}
+var testOnly = []string{"internal/fake/", "internal/servertest", "internal/store/storetest", "internal/pgserver", "internal/pgtest", "internal/vault/vaulttest", "internal/arch"}
 
 // pkg is what go list tells of a package.
 type pkg struct {
