@@ -43,7 +43,7 @@ func (a *app) migrateDatabase() *cobra.Command {
 	}
 	serverFlags(c)
 	c.Flags().StringVar(&from, "from", "sqlite", "where it is: sqlite:DIR, or sqlite for --data-dir")
-	c.Flags().StringVar(&to, "to", "postgres", "where it goes: postgres for $FORGECROFT_DATABASE_URL, or an address without a password: postgres://user@host/database")
+	c.Flags().StringVar(&to, "to", "postgres", "where it goes: postgres for $FORGECROFT_DATABASE_URL, or an address without a password: postgres://user@host/database?sslmode=verify-full")
 	return c
 }
 

@@ -5,6 +5,12 @@ import (
 	"database/sql/driver"
 )
 
+// CheckAddress reads the address of a PostgreSQL database without reaching for it.
+func CheckAddress(address string) error {
+	_, err := postgresConfig(address)
+	return err
+}
+
 // WatchMigrations calls see before every statement of a migration, and before what begins and ends its transaction.
 func WatchMigrations(see func()) {
 	watched = func(c driver.Connector) driver.Connector { return watchedConnector{c, see} }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/url"
 	"strconv"
 	"sync"
@@ -42,8 +43,8 @@ const (
 )
 
 // OpenPostgres opens the store in a PostgreSQL database, 15 or newer, and makes or migrates its tables; of replicas that start together one
-// does that, and the others wait. It refuses, without writing, a database that a newer version has migrated, and a server that does
-// not keep what it has committed.
+// does that, and the others wait. It refuses, without writing, a database that a newer version has migrated, a server that does
+// not keep what it has committed, and one on another machine unless sslmode says how it is to be reached.
 func OpenPostgres(ctx context.Context, o Options) (*Store, error) {
 	o = o.complete()
 	config, err := postgresConfig(o.URL.Reveal())
@@ -81,7 +82,10 @@ func postgresConfig(address string) (*pgx.ConnConfig, error) {
 	}
 	config, err := pgx.ParseConfig(address)
 	if err != nil {
-		return nil, errors.New("the address of the database is not one that PostgreSQL knows; see its documentation of connection URIs (libpq, 34.1.1.2)")
+		return nil, errors.New("the address of the database is not one that PostgreSQL knows, or names a file that cannot be read, such as sslrootcert; see its documentation of connection URIs (libpq, 34.1.1.2)")
+	}
+	if err := checkTransport(config); err != nil {
+		return nil, err
 	}
 	config.ConnectTimeout = connectTimeout
 	for name, value := range map[string]string{
@@ -96,6 +100,36 @@ func postgresConfig(address string) (*pgx.ConnConfig, error) {
 		config.RuntimeParams[name] = value
 	}
 	return config, nil
+}
+
+// checkTransport refuses to reach another machine with TLS or without, as it comes, which is what the driver does unless sslmode is given: whoever is on
+// the network in between decides. The driver has read the address, PGSSLMODE and the like by now; sslmode=disable is the operator's word, as the driver
+// never assumes it.
+func checkTransport(c *pgx.ConnConfig) error {
+	attempts := append([]*pgconn.FallbackConfig{{Host: c.Host, Port: c.Port, TLSConfig: c.TLSConfig}}, c.Fallbacks...)
+	plain, encrypted := map[string]bool{}, map[string]bool{} // host and port → the driver tries it so
+	for _, a := range attempts {
+		network, place := pgconn.NetworkAddress(a.Host, a.Port)
+		if network == "unix" || loopback(a.Host) {
+			continue
+		}
+		if a.TLSConfig == nil {
+			plain[place] = true
+		} else {
+			encrypted[place] = true
+		}
+		if plain[place] && encrypted[place] {
+			return fmt.Errorf("the database at %s is on another machine, and without TLS whoever is in between reads and changes everything: add sslmode=verify-full to its address, "+
+				"and sslrootcert=FILE if its certificate is of a CA of your own; sslmode=disable says that the network is trusted", place)
+		}
+	}
+	return nil
+}
+
+// loopback reports whether a host names this machine alone.
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || (ip != nil && ip.IsLoopback())
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

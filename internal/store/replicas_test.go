@@ -283,6 +283,7 @@ func TestPostgresIsRefused(t *testing.T) {
 		"a server that forgets":  {forgetful.MustCreate(t), "fsync"},
 		"no such database":       {server.URL("forgecroft", "nowhere"), "nowhere"},
 		"nobody listens":         {"postgres://user:EXAMPLEpassword@127.0.0.1:1/x", "127.0.0.1:1"},
+		"perhaps without TLS":    {"postgres://user:EXAMPLEpassword@db.example/x", "sslmode=verify-full"},
 		"not an address":         {"EXAMPLEpassword", "postgres://"},
 		"another database's":     {"mysql://user:EXAMPLEpassword@127.0.0.1/x", "postgres://"},
 		"a port that is no port": {"postgres://user:EXAMPLEpassword@127.0.0.1:x/x", "postgres://"},
