@@ -57,16 +57,52 @@ func TestReadOnlyContainersHaveTmp(t *testing.T) {
 		"kubernetes/forgecroft.yaml": {"readOnlyRootFilesystem: true", "{name: tmp, mountPath: /tmp}", "- name: tmp ", "emptyDir: {sizeLimit: "},
 		"compose/compose.yaml":       {"read_only: true", `tmpfs: ["/tmp:mode=1777,`},
 	} {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
+		text := read(t, path)
 		for _, line := range want {
-			if strings.Count(string(text), line) != 1 {
+			if strings.Count(text, line) != 1 {
 				t.Errorf("%s: want %q once", path, line)
 			}
 		}
 	}
+}
+
+// TestKubernetesRole holds the role that docs/operations.md makes in OpenBao against the pods that log in for it, and the policy beside it.
+func TestKubernetesRole(t *testing.T) {
+	manifest, documentation := read(t, "kubernetes/forgecroft.yaml"), read(t, "../docs/operations.md")
+	policy := between(t, documentation, "bao policy write ", " ")
+	account, namespace := between(t, manifest, "serviceAccountName: ", "\n"), between(t, manifest, "namespace: ", "\n")
+	role, rest, _ := strings.Cut(between(t, documentation, "bao write auth/kubernetes/role/", "\n"), " ")
+	if want := between(t, manifest, "- name: FORGECROFT_VAULT_KUBERNETES_ROLE\n              value: ", "\n"); role != want {
+		t.Errorf("the role is %s, but the pods log in for %s", role, want)
+	}
+	for name, want := range map[string]string{
+		"bound_service_account_names": account, "bound_service_account_namespaces": namespace, "audience": between(t, manifest, "audience: ", "\n"), "token_policies": policy,
+	} {
+		if !slices.Contains(strings.Fields(rest), name+"="+want) {
+			t.Errorf("the role is made by %q, want it to have %s=%s", rest, name, want)
+		}
+	}
+}
+
+// read is the text of a file.
+func read(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// between is what stands after the first occurrence of a text, as far as another.
+func between(t *testing.T, text, before, after string) string {
+	t.Helper()
+	_, rest, found := strings.Cut(text, before)
+	value, _, ends := strings.Cut(rest, after)
+	if !found || !ends || value == "" {
+		t.Fatalf("there is no %q followed by %q", before, after)
+	}
+	return value
 }
 
 func TestUnit(t *testing.T) {

@@ -27,12 +27,8 @@ type unit map[string][]string
 // parseUnit reads the unit.
 func parseUnit(t *testing.T) unit {
 	t.Helper()
-	text, err := os.ReadFile("systemd/forgecroft.service")
-	if err != nil {
-		t.Fatal(err)
-	}
 	settings, section := unit{}, ""
-	for line := range strings.Lines(string(text)) {
+	for line := range strings.Lines(read(t, "systemd/forgecroft.service")) {
 		line = strings.TrimSpace(line)
 		name, value, isSetting := strings.Cut(line, "=")
 		switch {
