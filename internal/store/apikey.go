@@ -56,7 +56,7 @@ func (r reader) LiveOwners(ctx context.Context, organizationID string, now time.
 // Authenticate implements [forgecroft.Store]. The time of the last use may be older than what is stored.
 func (s *Store) Authenticate(ctx context.Context, keyID string) (*forgecroft.APIKey, error) {
 	return s.caches.keys.get(keyID, func() (*forgecroft.APIKey, error) {
-		k, err := one(ctx, s, forgecroft.NotFound("API key"), scanAPIKey, "SELECT "+apiKeyColumns+" FROM api_keys WHERE id = $1", keyID)
+		k, err := one(ctx, s, forgecroft.NotFound("API key"), scanAPIKey, acrossTenants+"SELECT "+apiKeyColumns+" FROM api_keys WHERE id = $1", keyID)
 		return &k, err
 	})
 }

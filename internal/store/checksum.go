@@ -96,7 +96,7 @@ func compareChecksums(ctx context.Context, s session) error {
 		"SELECT " + configColumns + " FROM credential_configs c": func(r *row) { scanConfig(r) },
 		"SELECT " + apiKeyColumns + " FROM api_keys":             func(r *row) { scanAPIKey(r) },
 	} {
-		if err := s.query(ctx, text, nil, scan); err != nil {
+		if err := s.query(ctx, acrossTenants+text, nil, scan); err != nil {
 			return fmt.Errorf("comparing rows with their checksums: %w", err)
 		}
 	}

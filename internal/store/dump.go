@@ -152,7 +152,7 @@ func (s Snapshot) Rows(ctx context.Context, t Table, each func(values []any) err
 		}
 		r.err = each(values)
 	}
-	if err := s.session.query(ctx, "SELECT "+t.names()+" FROM "+t.Name+" ORDER BY "+t.order, nil, read); err != nil {
+	if err := s.session.query(ctx, acrossTenants+"SELECT "+t.names()+" FROM "+t.Name+" ORDER BY "+t.order, nil, read); err != nil {
 		return fmt.Errorf("reading all of table %s: %w", t.Name, err)
 	}
 	return nil
@@ -218,7 +218,7 @@ type link struct {
 func (l *loader) checkEmpty(s session) error {
 	for _, t := range Tables() {
 		rows := int64(0)
-		if err := s.query(l.ctx, "SELECT count(*) FROM "+t.Name, nil, func(r *row) { rows = r.int() }); err != nil {
+		if err := s.query(l.ctx, acrossTenants+"SELECT count(*) FROM "+t.Name, nil, func(r *row) { rows = r.int() }); err != nil {
 			return err
 		}
 		if rows > 0 {

@@ -11,6 +11,15 @@ func CheckAddress(address string) error {
 	return err
 }
 
+// AcrossTenants begins the statements that are for all organizations.
+const AcrossTenants = acrossTenants
+
+// Count runs a statement that counts, as the package runs its own: for reading, or in a transaction.
+func (s *Store) Count(ctx context.Context, text string, args ...any) (n int64, err error) {
+	err = s.pool.query(ctx, text, args, func(r *row) { n = r.int() })
+	return n, err
+}
+
 // WatchMigrations calls see before every statement of a migration, and before what begins and ends its transaction.
 func WatchMigrations(see func()) {
 	watched = func(c driver.Connector) driver.Connector { return watchedConnector{c, see} }

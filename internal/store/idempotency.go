@@ -37,6 +37,6 @@ func (t *tx) CreateIdempotencyRecord(ctx context.Context, r forgecroft.Idempoten
 
 // DropIdempotencyRecords implements [forgecroft.IntentWriter]. It covers all organizations.
 func (t *tx) DropIdempotencyRecords(ctx context.Context, before time.Time) error {
-	_, err := t.exec(ctx, "DELETE FROM idempotency_records WHERE created_at < $1", before.UnixMicro())
+	_, err := t.exec(ctx, acrossTenants+"DELETE FROM idempotency_records WHERE created_at < $1", before.UnixMicro())
 	return err
 }

@@ -155,7 +155,37 @@ func TestOneChain(t *testing.T) {
 	}
 }
 
-// TestRowLevelSecurity asks without naming an organization, as a statement with a mistake would (TEN-1).
+// TestSecondWall has the store run statements with the mistakes that its first wall, TestTenancy, is there to find: they see nothing of another organization (TEN-1).
+func TestSecondWall(t *testing.T) {
+	_, stores := replicas(t, 1)
+	s := stores[0]
+	const other = "0192f3a0-0000-7000-8000-00000000000b"
+	mine := forgecroft.Project{ID: newID(), OrganizationID: org, Name: "mine", Revision: 1, CreatedAt: start, UpdatedAt: start}
+	theirs := forgecroft.Project{ID: newID(), OrganizationID: other, Name: "theirs", Revision: 1, CreatedAt: start, UpdatedAt: start}
+	update(t, s, func(ctx context.Context, tx forgecroft.Tx) error {
+		return errors.Join(tx.CreateOrganization(ctx, forgecroft.Organization{ID: other, Name: "theirs", CreatedAt: start}), tx.CreateProject(ctx, mine), tx.CreateProject(ctx, theirs))
+	})
+	tests := []struct {
+		name, text string
+		args       []any
+		want       int64
+	}{
+		{"no predicate", "SELECT count(*) FROM projects", nil, 0},
+		{"by id alone", "SELECT count(*) FROM projects WHERE id = $1", []any{theirs.ID}, 0},
+		{"an organization in one branch only", "SELECT (SELECT count(*) FROM projects WHERE organization_id = $1) + (SELECT count(*) FROM projects)", []any{org}, 2},
+		{"or instead of and", "SELECT count(*) FROM projects WHERE organization_id = $1 OR id = $2", []any{org, theirs.ID}, 1},
+		{"as it should be", "SELECT count(*) FROM projects WHERE organization_id = $1 AND id = $2", []any{other, theirs.ID}, 1},
+		{"for all, and saying so", store.AcrossTenants + "SELECT count(*) FROM projects", nil, 2},
+		{"after one for all", "SELECT count(*) FROM projects WHERE id = $1", []any{mine.ID}, 0},
+	}
+	for _, tt := range tests {
+		if got, err := s.Count(t.Context(), tt.text, tt.args...); err != nil || got != tt.want {
+			t.Errorf("%s: got %d rows and %v, want %d", tt.name, got, err, tt.want)
+		}
+	}
+}
+
+// TestRowLevelSecurity asks the database itself what its policies let through (TEN-1).
 func TestRowLevelSecurity(t *testing.T) {
 	url, stores := replicas(t, 1)
 	const other = "0192f3a0-0000-7000-8000-00000000000b"

@@ -7,13 +7,20 @@ import (
 	"strings"
 )
 
-// everyTenant is what a connection is set to for the few statements that work for all organizations.
-const everyTenant = "*"
+// What a connection is set to for statements that are about no single organization.
+const (
+	everyTenant = "*" // for the few that work for all of them
+	noTenant    = "-" // for one that names none, which is a mistake: it finds nothing
+)
+
+// acrossTenants begins the text of a statement that works for all organizations. Without it, one that forgets to name an organization meets the second wall.
+const acrossTenants = "/* all organizations */ "
 
 // reach says whose rows a statement may touch.
 type reach struct {
 	tenants  bool // it names tables of tenants
-	argument int  // the argument, from 1, that is the organization; 0: it is for all
+	all      bool // it says that it is for all organizations
+	argument int  // the argument, from 1, that is the organization; 0: none is
 }
 
 var (
@@ -23,21 +30,24 @@ var (
 )
 
 // reachOf reads from a statement of this package whose rows it is about. The rule that a statement on a tenant's table names its organization is
-// a test (TestTenancy); here it feeds the second wall.
+// a test (TestTenancy); here it feeds the second wall, which is closed for a statement that breaks the rule.
 func reachOf(text string) reach {
+	if strings.HasPrefix(text, acrossTenants) {
+		return reach{tenants: true, all: true}
+	}
 	if !tenantTable.MatchString(text) {
 		return reach{}
 	}
 	if found := tenantInsert.FindStringSubmatch(text); found != nil {
 		for i, column := range strings.Split(found[1], ",") {
 			if strings.TrimSpace(column) == "organization_id" {
-				return reach{true, i + 1}
+				return reach{tenants: true, argument: i + 1}
 			}
 		}
 	}
 	if found := tenantCompare.FindStringSubmatch(text); found != nil {
 		n, _ := strconv.Atoi(found[1]) // The pattern takes digits only.
-		return reach{true, n}
+		return reach{tenants: true, argument: n}
 	}
 	return reach{tenants: true}
 }
@@ -47,8 +57,11 @@ func (c *conn) enter(ctx context.Context, r reach, args []any) error {
 	if c.dialect.scope == "" || !r.tenants {
 		return nil
 	}
-	tenant := everyTenant
-	if r.argument > 0 {
+	tenant := noTenant
+	switch {
+	case r.all:
+		tenant = everyTenant
+	case r.argument > 0:
 		tenant, _ = args[r.argument-1].(string)
 	}
 	if tenant == c.tenant && tenant != "" {

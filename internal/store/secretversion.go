@@ -42,7 +42,7 @@ func (r reader) SecretBindings(ctx context.Context, after forgecroft.Reference, 
 			Reference: forgecroft.Reference(r.text()),
 			Binding:   forgecroft.Binding{OrganizationID: r.text(), CredentialConfigID: r.text(), Version: r.int()},
 		}
-	}, `
+	}, acrossTenants+`
 		SELECT reference, organization_id, id, secret_version FROM credential_configs WHERE reference > $1
 		UNION ALL
 		SELECT keys_reference, id, '`+instanceKeys+`', 1 FROM instance WHERE keys_reference > $1
@@ -51,7 +51,7 @@ func (r reader) SecretBindings(ctx context.Context, after forgecroft.Reference, 
 
 // ReferenceLive implements [forgecroft.IntentReader].
 func (r reader) ReferenceLive(ctx context.Context, ref forgecroft.Reference) (bool, error) {
-	return one(ctx, r, nil, func(r *row) bool { return r.int() == 1 }, `
+	return one(ctx, r, nil, func(r *row) bool { return r.int() == 1 }, acrossTenants+`
 		SELECT CASE WHEN EXISTS (SELECT 1 FROM credential_configs WHERE reference = $1)
 			OR EXISTS (SELECT 1 FROM instance WHERE keys_reference = $1) THEN 1 ELSE 0 END`, string(ref))
 }
