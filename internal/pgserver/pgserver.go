@@ -26,9 +26,9 @@ import (
 // ErrMissing says that PostgreSQL is not on this machine, and how to install it.
 var ErrMissing = errors.New("PostgreSQL is not on this machine (Debian: apt-get install postgresql)")
 
-// The roles of the cluster: one that makes databases, and one as Forgecroft should have it, which row-level security binds.
+// Superuser and role are the roles of the cluster: one that makes databases, and one as Forgecroft should have it, which row-level security binds.
 const (
-	superuser = "postgres"
+	Superuser = "postgres"
 	role      = "forgecroft"
 )
 
@@ -103,7 +103,7 @@ func (s *Server) initialise(binaries, settings string) (err error) {
 		return err
 	}
 	if os.Geteuid() == 0 {
-		if err := s.become(superuser); err != nil {
+		if err := s.become(Superuser); err != nil {
 			return err
 		}
 	}
@@ -111,7 +111,7 @@ func (s *Server) initialise(binaries, settings string) (err error) {
 		return err
 	}
 	data := filepath.Join(s.dir, "data")
-	if out, err := s.command(filepath.Join(binaries, "initdb"), "-D", data, "-U", superuser, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync").CombinedOutput(); err != nil {
+	if out, err := s.command(filepath.Join(binaries, "initdb"), "-D", data, "-U", Superuser, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync").CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w\n%s", err, out)
 	}
 	text := fmt.Sprintf("port = %d\nunix_socket_directories = '%s'\nlisten_addresses = '127.0.0.1'\nmax_connections = 200\nshared_buffers = 32MB\n%s\n", s.port, s.dir, settings)
@@ -191,7 +191,7 @@ func (s *Server) Start() error {
 
 // Exec runs a statement as the superuser.
 func (s *Server) Exec(ctx context.Context, text string) error {
-	c, err := pgx.Connect(ctx, s.URL(superuser, superuser))
+	c, err := pgx.Connect(ctx, s.URL(Superuser, Superuser))
 	if err != nil {
 		return err
 	}

@@ -61,6 +61,17 @@ func MustStart(t testing.TB, settings string) *Server {
 	return &Server{s}
 }
 
+// AdminURL is the address of a database for the superuser, who may do what Forgecroft's role may not.
+func (s *Server) AdminURL(database string) string { return s.URL(pgserver.Superuser, database) }
+
+// MustExec runs a statement as the superuser.
+func (s *Server) MustExec(t testing.TB, text string) {
+	t.Helper()
+	if err := s.Exec(t.Context(), text); err != nil {
+		t.Fatalf("%s: %v", text, err)
+	}
+}
+
 // MustCreate makes a new, empty database that belongs to the role of Forgecroft, and returns its URL.
 func (s *Server) MustCreate(t testing.TB) string {
 	t.Helper()

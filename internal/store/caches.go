@@ -31,11 +31,13 @@ type caches struct {
 	plans *cache[planKey, *forgecroft.DeliveryPlan]
 	keys  *cache[string, *forgecroft.APIKey]
 	term  *term
+
+	doubtful atomic.Bool // a commit of our own failed, and may come about yet
 }
 
 func newCaches() *caches {
 	t := &term{}
-	return &caches{newCache[planKey, *forgecroft.DeliveryPlan](maxPlans, t), newCache[string, *forgecroft.APIKey](maxKeys, t), t}
+	return &caches{plans: newCache[planKey, *forgecroft.DeliveryPlan](maxPlans, t), keys: newCache[string, *forgecroft.APIKey](maxKeys, t), term: t}
 }
 
 // term is until when answers from memory hold, where others change the database too.
@@ -69,11 +71,20 @@ func (c *caches) invalidate(what change) {
 	}
 }
 
+// doubt is called when nobody knows whether a change was committed, or will be: then our own notice of it is news.
+func (c *caches) doubt(what change) {
+	if what != 0 {
+		c.doubtful.Store(true)
+	}
+	c.invalidate(what)
+}
+
 // cache remembers answers exactly: an answer is tagged with the generation that was current before it was read from the database, and holds
 // while that is current. A change ends the generation between its commit and its acknowledgement. So an answer that misses a change is
 // never given to anyone who could know of the change.
 type cache[K comparable, V any] struct {
 	generation atomic.Int64
+	loads      atomic.Int64 // answers that did not come from memory
 	limit      int
 	term       *term
 
@@ -99,6 +110,7 @@ func (c *cache[K, V]) get(key K, load func() (V, error)) (V, error) {
 	if ok && found.generation == generation && !c.term.over() {
 		return found.value, nil
 	}
+	c.loads.Add(1)
 	value, err := load()
 	if err != nil {
 		return value, err

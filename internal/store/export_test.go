@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"database/sql/driver"
+
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
 
 // CheckAddress reads the address of a PostgreSQL database without reaching for it.
@@ -14,11 +16,20 @@ func CheckAddress(address string) error {
 // AcrossTenants begins the statements that are for all organizations.
 const AcrossTenants = acrossTenants
 
-// Count runs a statement that counts, as the package runs its own: for reading, or in a transaction.
+// Count runs a statement that counts, as the package runs its own.
 func (s *Store) Count(ctx context.Context, text string, args ...any) (n int64, err error) {
 	err = s.pool.query(ctx, text, args, func(r *row) { n = r.int() })
 	return n, err
 }
+
+// CountIn is Count in a transaction.
+func CountIn(ctx context.Context, ftx forgecroft.Tx, text string, args ...any) (n int64, err error) {
+	err = ftx.(*tx).query(ctx, text, args, func(r *row) { n = r.int() })
+	return n, err
+}
+
+// Reads is how often the store could not answer for a key from memory.
+func (s *Store) Reads() int64 { return s.caches.keys.loads.Load() }
 
 // WatchMigrations calls see before every statement of a migration, and before what begins and ends its transaction.
 func WatchMigrations(see func()) {

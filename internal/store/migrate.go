@@ -79,8 +79,7 @@ func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, directory string,
 	newest := sources[len(sources)-1].Version
 	switch {
 	case version > newest:
-		return fmt.Errorf("the database is at schema version %d, this binary knows versions up to %d: "+
-			"a newer Forgecroft has used it. Run that one, or restore a backup from before the upgrade; nothing was changed", version, newest)
+		return tooNew(version, newest)
 	case version == newest:
 		return nil
 	}
@@ -91,5 +90,15 @@ func migrate(ctx context.Context, db *sql.DB, d goose.Dialect, directory string,
 	for _, r := range results {
 		logger.InfoContext(ctx, "migrated the database", "migration", filepath.Base(r.Source.Path), "took", r.Duration)
 	}
-	return nil
+	// A newer binary that started at the same moment may have been the first to migrate.
+	if version, err = provider.GetDBVersion(ctx); err == nil && version > newest {
+		err = tooNew(version, newest)
+	}
+	return err
+}
+
+// tooNew refuses a database that a newer binary has migrated.
+func tooNew(version, newest int64) error {
+	return fmt.Errorf("the database is at schema version %d, this binary knows versions up to %d: "+
+		"a newer Forgecroft has used it. Run that one, or restore a backup from before the upgrade; nothing was changed", version, newest)
 }

@@ -106,7 +106,7 @@ func (e *ears) attend(ctx context.Context, raw *pgconn.PgConn) error {
 // hear takes a notice: who changed something, and what.
 func (e *ears) hear(payload string) {
 	replica, bits, _ := strings.Cut(payload, " ")
-	if replica == e.id {
+	if replica == e.id && !e.caches.doubtful.Load() {
 		return
 	}
 	what, err := strconv.ParseUint(bits, 10, 8)

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -43,7 +45,18 @@ func eventually(t *testing.T, within time.Duration, what string, holds func() bo
 
 // TestReplicasStartTogether lets many replicas find an empty database at once: one migrates, the others wait (UPG-4).
 func TestReplicasStartTogether(t *testing.T) {
-	url := pgtest.New(t)
+	rounds := 1
+	if os.Getenv("FORGECROFT_CRASH") == "long" {
+		rounds = 100
+	}
+	for range rounds {
+		startTogether(t, pgtest.New(t))
+	}
+}
+
+// startTogether opens a database eight times at once.
+func startTogether(t *testing.T, url string) {
+	t.Helper()
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
@@ -118,6 +131,173 @@ func TestDeafReplica(t *testing.T) {
 			found, err := stores[1].Authenticate(t.Context(), key.ID)
 			return err == nil && !found.RevokedAt.IsZero()
 		})
+	}
+}
+
+// TestFrozenNotices stops the backends that tell replicas of changes, as a network does that drops everything: whoever asks a second after a revocation was acknowledged learns
+// of it (CON-9).
+func TestFrozenNotices(t *testing.T) {
+	url, stores := replicas(t, 2)
+	key := forgecroft.APIKey{ID: newID(), OrganizationID: org, Name: "ci", Role: forgecroft.RoleRunner, Hash: make([]byte, 32), CreatedAt: start}
+	update(t, stores[0], func(ctx context.Context, tx forgecroft.Tx) error { return tx.CreateAPIKey(ctx, key) })
+	eventually(t, 5*time.Second, "the other replica answers from memory", func() bool {
+		before := stores[1].Reads()
+		_, err := stores[1].Authenticate(t.Context(), key.ID)
+		return err == nil && stores[1].Reads() == before
+	})
+	pids := queryInts(t, url, "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND (query LIKE 'LISTEN%' OR query = 'SELECT 1')")
+	if len(pids) != len(stores) {
+		t.Fatalf("%d backends tell of changes, want %d", len(pids), len(stores))
+	}
+	for _, pid := range pids {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGCONT) })
+	}
+	update(t, stores[0], func(ctx context.Context, tx forgecroft.Tx) error {
+		return tx.RevokeAPIKey(ctx, org, key.ID, start.Add(time.Hour))
+	})
+	due := time.Now().Add(time.Second)
+	eventually(t, 10*time.Second, "the revocation is known", func() bool {
+		late := time.Now().After(due)
+		found, err := stores[1].Authenticate(t.Context(), key.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if late && found.RevokedAt.IsZero() {
+			t.Fatal("a second after its revocation was acknowledged the key still opens the other replica")
+		}
+		return !found.RevokedAt.IsZero()
+	})
+}
+
+// queryInts asks for numbers.
+func queryInts(t *testing.T, url, text string) (numbers []int) {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.Background())
+	rows, err := c.Query(t.Context(), text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if numbers, err = pgx.CollectRows(rows, pgx.RowTo[int]); err != nil {
+		t.Fatal(err)
+	}
+	return numbers
+}
+
+// TestCommitsAreDurable has a database whose default is to forget the last moments before a crash: the store's own sessions do not (DUR-23).
+func TestCommitsAreDurable(t *testing.T) {
+	server := pgtest.Shared(t)
+	url := server.MustCreate(t)
+	database := url[strings.LastIndex(url, "/")+1 : strings.Index(url, "?")]
+	server.MustExec(t, "ALTER DATABASE "+database+" SET synchronous_commit = off")
+	if got := queryInt(t, url, "SELECT count(*) FROM pg_settings WHERE name = 'synchronous_commit' AND setting = 'off'"); got != 1 {
+		t.Fatal("the default of the database is not what the test wants")
+	}
+	s := openPostgres(t, url)
+	const on = "SELECT count(*) FROM pg_settings WHERE name = 'synchronous_commit' AND setting = 'on'"
+	err := s.Update(t.Context(), func(tx forgecroft.Tx) error {
+		if n, err := store.CountIn(t.Context(), tx, on); err != nil || n != 1 {
+			t.Errorf("the writing session: got %d, %v; want synchronous_commit on", n, err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestDeadlock has somebody else lock rows in the other order: the database breaks off the writer's transaction, which is repeated and succeeds (CON-11).
+func TestDeadlock(t *testing.T) {
+	url, stores := replicas(t, 1)
+	var projects []forgecroft.Project
+	update(t, stores[0], func(ctx context.Context, tx forgecroft.Tx) error {
+		projects = nil
+		for i := range 2 {
+			p := forgecroft.Project{ID: newID(), OrganizationID: org, Name: fmt.Sprint("p", i), Revision: 1, CreatedAt: start, UpdatedAt: start}
+			projects = append(projects, p)
+			if err := tx.CreateProject(ctx, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	ctx := t.Context()
+	outside, err := pgx.Connect(ctx, pgtest.Shared(t).AdminURL(url[strings.LastIndex(url, "/")+1:strings.Index(url, "?")]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outside.Close(context.Background())
+	lockRow := func(p forgecroft.Project) error {
+		_, err := outside.Exec(ctx, "SELECT 1 FROM projects WHERE id = $1 FOR UPDATE", p.ID)
+		return err
+	}
+	if _, err := outside.Exec(ctx, "BEGIN"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := outside.Exec(ctx, "SET LOCAL deadlock_timeout = '1min'"); err != nil { // So that the writer is the one who notices.
+		t.Fatal(err)
+	}
+	if err := lockRow(projects[1]); err != nil {
+		t.Fatal(err)
+	}
+	second := make(chan error, 1)
+	tries := 0
+	err = stores[0].Update(ctx, func(tx forgecroft.Tx) error {
+		tries++
+		for i, p := range projects {
+			p.Revision, p.Description = 2, "changed"
+			if err := tx.UpdateProject(ctx, p); err != nil {
+				return err
+			}
+			if i == 0 && tries == 1 {
+				go func() { // It waits for the writer's row, and the writer for its.
+					err := lockRow(projects[0])
+					_, ending := outside.Exec(ctx, "ROLLBACK")
+					second <- errors.Join(err, ending)
+				}()
+			}
+		}
+		return nil
+	})
+	if err := errors.Join(err, <-second); err != nil {
+		t.Fatal(err)
+	}
+	if tries < 2 {
+		t.Errorf("there was no deadlock: the transaction ran %d times", tries)
+	}
+	if p, err := stores[0].Project(ctx, org, projects[1].ID); err != nil || p.Description != "changed" {
+		t.Errorf("afterwards: %+v, %v", p, err)
+	}
+}
+
+// TestLockedFromOutside holds the lock of all writers: an update is refused for now, with a time to come back, and nothing of it is kept.
+func TestLockedFromOutside(t *testing.T) {
+	url, stores := replicas(t, 1)
+	outside, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer outside.Close(context.Background())
+	if _, err := outside.Exec(t.Context(), "SELECT pg_advisory_lock(x'46636674'::int)"); err != nil {
+		t.Fatal(err)
+	}
+	p := forgecroft.Project{ID: newID(), OrganizationID: org, Name: "p", Revision: 1, CreatedAt: start, UpdatedAt: start}
+	create := func(tx forgecroft.Tx) error { return tx.CreateProject(t.Context(), p) }
+	var refused *forgecroft.Error
+	if err := stores[0].Update(t.Context(), create); !errors.As(err, &refused) || refused.Kind != forgecroft.KindUnavailable || refused.RetryAfter <= 0 {
+		t.Errorf("while it is held: got %#v, want unavailable with a time to come back", err)
+	}
+	if _, err := outside.Exec(t.Context(), "SELECT pg_advisory_unlock_all()"); err != nil {
+		t.Fatal(err)
+	}
+	if err := stores[0].Update(t.Context(), create); err != nil {
+		t.Errorf("afterwards: %v", err)
 	}
 }
 
@@ -306,11 +486,18 @@ func TestPostgresIsRefused(t *testing.T) {
 	newer := server.MustCreate(t)
 	openPostgres(t, newer)
 	queryInt(t, newer, "SELECT count(*) FROM goose_db_version", "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, TRUE)")
-	forgetful := pgtest.MustStart(t, "fsync = off")
-	t.Cleanup(forgetful.Stop)
+	set := func(settings string) string {
+		forgetful := pgtest.MustStart(t, settings)
+		t.Cleanup(forgetful.Stop)
+		return forgetful.MustCreate(t)
+	}
+	server.MustExec(t, "CREATE DATABASE bytes OWNER forgecroft ENCODING 'SQL_ASCII' TEMPLATE template0")
 	for name, tt := range map[string]struct{ url, says string }{
 		"a newer schema":         {newer, "9999"},
-		"a server that forgets":  {forgetful.MustCreate(t), "fsync"},
+		"no sync":                {set("fsync = off"), "fsync"},
+		"torn pages":             {set("full_page_writes = off"), "full_page_writes"},
+		"a sync that is retried": {set("data_sync_retry = on"), "data_sync_retry"},
+		"another encoding":       {server.URL("forgecroft", "bytes"), "server_encoding"},
 		"no such database":       {server.URL("forgecroft", "nowhere"), "nowhere"},
 		"nobody listens":         {"postgres://user:EXAMPLEpassword@127.0.0.1:1/x", "127.0.0.1:1"},
 		"perhaps without TLS":    {"postgres://user:EXAMPLEpassword@db.example/x", "sslmode=verify-full"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -16,6 +17,10 @@ const maxBatch = 256
 // checkpointEvery is how many statements may write before the log is carried over into the database file. More make the log longer and
 // a start after a crash slower; fewer sync more often.
 const checkpointEvery = 2000
+
+// maxJitter is how long the writer waits at most before it repeats a transaction that the database has broken off for another one. Forgecroft's own never meet: it
+// takes somebody else who writes.
+const maxJitter = 20 * time.Millisecond
 
 // update is one transaction on its way through the writer.
 type update struct {
@@ -156,6 +161,7 @@ func (w *writer) run(batch []*update) {
 	}
 	victim, err := w.attempt(batch, false)
 	for tries := 0; tries < 3 && (errors.Is(w.doomed, errAgain) || errors.Is(err, errAgain)); tries++ {
+		time.Sleep(rand.N(maxJitter)) // Whoever we failed over may be trying again as well.
 		victim, err = w.attempt(batch, false)
 	}
 	if victim >= 0 && (len(batch) > 1 && errors.Is(w.doomed, errUndone) || errors.Is(w.doomed, errAborted)) {
@@ -214,6 +220,7 @@ func (w *writer) attempt(batch []*update, saves bool) (victim int, err error) {
 	}
 	if err := w.conn.control(ctx, w.conn.dialect.commit(w.changed)); err != nil {
 		w.rollback()
+		w.caches.doubt(w.changed)
 		return -1, uncertain(err)
 	}
 	if w.changed != 0 {
@@ -260,6 +267,7 @@ func (w *writer) enter(ctx context.Context) error {
 		w.counter = counter
 		w.caches.invalidate(changedPlans | changedKeys)
 	}
+	w.caches.doubtful.Store(false) // The counter tells what became of every commit before.
 	return nil
 }
 
