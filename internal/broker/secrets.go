@@ -28,15 +28,11 @@ func (b *Broker) StoreSecrets(ctx context.Context, call Call, id string, data ma
 		return none, err
 	}
 	defer done()
-	var remembered forgecroft.SecretVersion
-	switch err := once.replay(ctx, b, b.store, &remembered); {
-	case errors.Is(err, errReplayed):
-		return remembered, nil
-	case err != nil:
-		return none, err
-	}
 	for range storeAttempts {
 		version, err := b.storeSecrets(ctx, call, a, once, data)
+		if errors.Is(err, errReplayed) {
+			return version, nil
+		}
 		if !errors.Is(err, errOvertaken) {
 			return version, err
 		}
@@ -52,8 +48,12 @@ type storing struct {
 	old    forgecroft.Reference // of the version it replaces
 }
 
-// storeSecrets makes one attempt.
+// storeSecrets makes one attempt. With errReplayed it returns what another request with the same Idempotency-Key has made.
 func (b *Broker) storeSecrets(ctx context.Context, call Call, a act, o once, data map[string]json.RawMessage) (forgecroft.SecretVersion, error) {
+	var remembered forgecroft.SecretVersion
+	if err := o.replay(ctx, b, b.store, &remembered); err != nil {
+		return remembered, err
+	}
 	s, err := b.prepare(ctx, call, a, data)
 	if err != nil {
 		return forgecroft.SecretVersion{}, b.settle(ctx, call, a, err)
@@ -160,6 +160,9 @@ func (b *Broker) commit(ctx context.Context, call Call, o once, s storing) (forg
 	config := s.config
 	config.SecretsStoredAt, config.UpdatedAt = now, now
 	err := b.store.Update(ctx, func(tx forgecroft.Tx) error {
+		if err := o.replay(ctx, b, tx, &version); err != nil { // Another replica may have been asked the same at the same time.
+			return err
+		}
 		if err := b.checkAgain(ctx, tx, call, config); err != nil {
 			return err
 		}

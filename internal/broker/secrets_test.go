@@ -251,6 +251,41 @@ func TestIdempotencyInFlight(t *testing.T) {
 	}
 }
 
+// TestIdempotencyInFlightElsewhere repeats a request at another replica while the first one is still being worked on: one version comes of it, and both learn of it (I7).
+func TestIdempotencyInFlightElsewhere(t *testing.T) {
+	w := newWorld(t)
+	c := w.mustConfig(t, "c", "plain", "")
+	other := w.another(t)
+	call := w.owner
+	call.IdempotencyKey = "once"
+	var there forgecroft.SecretVersion
+	puts := 0
+	w.vault.set(func(v *faultyVault) {
+		v.put = func(forgecroft.Reference) (err error) {
+			if puts++; puts == 1 {
+				there, err = other.StoreSecrets(t.Context(), call, c.ID, data("A", "x"))
+			}
+			return err
+		}
+	})
+	here, err := w.StoreSecrets(t.Context(), call, c.ID, data("A", "x"))
+	if diff := cmp.Diff(there, here); err != nil || diff != "" || here.Version != 1 {
+		t.Errorf("got %+v, %v (-there +here):\n%s", here, err, diff)
+	}
+	versions, err := w.ListSecretVersions(t.Context(), w.owner, c.ID)
+	if err != nil || len(versions) != 1 {
+		t.Errorf("%d versions, %v; want 1", len(versions), err)
+	}
+	if _, err := w.StoreSecrets(t.Context(), call, c.ID, data("A", "y")); codeOf(err) != "idempotency_key_reused" {
+		t.Errorf("other secrets under the same key: %v", err)
+	}
+	w.sweep(t)
+	w.mustBeClean(t)
+	if n := w.references(t); n != 2 { // the config's, and that of the instance's keys
+		t.Errorf("the vault holds %d references, want 2", n)
+	}
+}
+
 // TestClientGone cancels the request in the vault's put: the version is stored all the same, or not at all (OVL-8).
 func TestClientGone(t *testing.T) {
 	w := newWorld(t)
