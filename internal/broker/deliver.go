@@ -182,7 +182,7 @@ func deliveryFailure(config forgecroft.CredentialConfig, err error) error {
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, forgecroft.KindUnavailable):
 		return &forgecroft.Error{
 			Kind: forgecroft.KindUnavailable, Code: "credential_unavailable", Related: related, RetryAfter: time.Second, Cause: err,
-			Message: fmt.Sprintf("The secrets of credential config %q (%s) cannot be had right now.", config.Name, config.ID),
+			Message: fmt.Sprintf("The secrets of credential config %q (%s) cannot be had right now.%s", config.Name, config.ID, reasonOf(known)),
 		}
 	case errors.Is(err, forgecroft.KindNotFound), errors.Is(err, forgecroft.KindIntegrity):
 		return &forgecroft.Error{
@@ -191,6 +191,14 @@ func deliveryFailure(config forgecroft.CredentialConfig, err error) error {
 		}
 	}
 	return fmt.Errorf("resolving credential config %s: %w", config.ID, err)
+}
+
+// reasonOf repeats in words for clients why a store cannot answer.
+func reasonOf(known *forgecroft.Error) string {
+	if known == nil || known.Kind != forgecroft.KindUnavailable {
+		return ""
+	}
+	return " " + known.Message
 }
 
 // checkContribution holds a type to the rules of variable names and values once more: what an older version stored, or a hand

@@ -121,6 +121,30 @@ func TestOneDestructionFails(t *testing.T) {
 	w.mustBeClean(t)
 }
 
+// TestKeysAreChangedByOne has another replica at the key ring, which the two may share: this one waits, for a minute at most if the other has died.
+func TestKeysAreChangedByOne(t *testing.T) {
+	w := newWorld(t)
+	err := w.store.Update(t.Context(), func(tx forgecroft.Tx) error {
+		_, err := tx.AcquireLease(t.Context(), "keys", "another", w.clock.Now(), w.clock.Now().Add(time.Minute))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.RotateVaultKey(t.Context(), w.owner); codeOf(err) != "keys_being_changed" {
+		t.Errorf("rotating meanwhile: %v", err)
+	}
+	if err := w.RemoveVaultKey(t.Context(), w.owner, "0123456789abcdef"); codeOf(err) != "keys_being_changed" {
+		t.Errorf("removing a key meanwhile: %v", err)
+	}
+	w.clock.Advance(time.Minute)
+	for range 2 {
+		if _, err := w.RotateVaultKey(t.Context(), w.owner); err != nil {
+			t.Errorf("rotating afterwards: %v", err)
+		}
+	}
+}
+
 // TestRotationIsTakenOver lets a replica die in the middle of a rotation: others show it, and one brings it to its end when the lease of the dead is over.
 func TestRotationIsTakenOver(t *testing.T) {
 	w := newWorld(t)

@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -17,7 +18,10 @@ const (
 )
 
 // rotation is the state of the online rotation in this process.
-type rotation struct{ running atomic.Bool }
+type rotation struct {
+	running atomic.Bool
+	turn    sync.Mutex // held, with the lease, while the ring is changed
+}
 
 // KeyRing is the state of the vault's keys.
 type KeyRing struct {
@@ -68,7 +72,8 @@ func (b *Broker) RotateVaultKey(ctx context.Context, call Call) (KeyRing, error)
 		return KeyRing{}, b.settle(ctx, call, a, err)
 	}
 	e := &entry{}
-	id, err := ring.Rotate(ctx)
+	var id string
+	err = b.changeKeys(ctx, func() (err error) { id, err = ring.Rotate(ctx); return err })
 	if err != nil {
 		return KeyRing{}, b.fail(ctx, call, a, e, err)
 	}
@@ -78,6 +83,24 @@ func (b *Broker) RotateVaultKey(ctx context.Context, call Call) (KeyRing, error)
 	}
 	b.startRewrap(context.WithoutCancel(ctx))
 	return b.keys(ctx, call)
+}
+
+// changeKeys changes the key ring while no other replica does: of two that read the key file before either has written it, one would lose the other's key.
+func (b *Broker) changeKeys(ctx context.Context, change func() error) error {
+	b.rotation.turn.Lock()
+	defer b.rotation.turn.Unlock()
+	held, err := b.lease(ctx, leaseKeys)
+	if errors.Is(err, forgecroft.KindConflict) {
+		return forgecroft.Errorf(forgecroft.KindConflict, "keys_being_changed", "Another replica is changing the keys of the vault. Repeat the request in a moment.")
+	}
+	if err != nil {
+		return err
+	}
+	err = change()
+	if err := b.release(context.WithoutCancel(ctx), held); err != nil {
+		b.logger.WarnContext(ctx, "ending the change of the keys: other replicas cannot change them for a minute", "error", err)
+	}
+	return err
 }
 
 // RemoveVaultKey takes a key that seals nothing any more out of the ring.
@@ -91,7 +114,7 @@ func (b *Broker) RemoveVaultKey(ctx context.Context, call Call, id string) error
 		return b.settle(ctx, call, a, err)
 	}
 	e := &entry{}
-	if err := ring.RemoveKey(ctx, id); err != nil {
+	if err := b.changeKeys(ctx, func() error { return ring.RemoveKey(ctx, id) }); err != nil {
 		return b.fail(ctx, call, a, e, err)
 	}
 	e.note("key_id", id)

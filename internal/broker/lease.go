@@ -13,6 +13,7 @@ const (
 	leaseSweeper     = "sweeper"
 	leaseCheckpoints = "checkpoints"
 	leaseRotation    = "rotation"
+	leaseKeys        = "keys" // held while the key ring, which replicas may share, is read and written
 )
 
 // leaseTerm is how long a replica may be silent before another one takes its work over.

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -97,11 +98,21 @@ func (r *readiness) ask(ctx context.Context) error {
 	return r.last
 }
 
-// serveReady answers 200 or 503. Why the server is not ready is for the log alone.
+// serveReady answers 200 or 503.
 func (a *api) serveReady(x *exchange) {
 	if err := a.ready.ask(x.request.Context()); err != nil {
-		x.fail(&forgecroft.Error{Kind: forgecroft.KindUnavailable, Code: "not_ready", Message: "The server cannot serve right now.", Cause: err})
+		x.fail(notReady(err))
 		return
 	}
 	x.send(http.StatusOK, "text/plain; charset=utf-8", []byte("ready\n"))
+}
+
+// notReady says in one of our own words which store cannot serve, such as vault_sealed. The particulars, and every other failure, are for the log alone.
+func notReady(err error) error {
+	reason := &forgecroft.Error{Kind: forgecroft.KindUnavailable, Code: "not_ready", Message: "The server cannot serve right now.", Cause: err}
+	var known *forgecroft.Error
+	if errors.As(err, &known) && known.Kind == forgecroft.KindUnavailable {
+		reason.Code, reason.Message, reason.RetryAfter = known.Code, known.Message, known.RetryAfter
+	}
+	return reason
 }

@@ -142,14 +142,50 @@ func TestSealedVaultIsNotReady(t *testing.T) {
 		t.Errorf("metadata alone: got %d %s, want 201", reply.Status, reply.Body)
 	}
 	reply = s.MustCall(t, s.OwnerKey, "GET", "/readyz", "")
-	if reply.Status != http.StatusServiceUnavailable || strings.Contains(reply.Body, "sealed") {
-		t.Errorf("/readyz of a sealed vault: %d %s, want 503 without a reason", reply.Status, reply.Body)
+	if reply.Status != http.StatusServiceUnavailable || !strings.Contains(reply.Body, "vault_sealed") {
+		t.Errorf("/readyz of a sealed vault: %d %s, want 503 and why", reply.Status, reply.Body)
 	}
 	if !strings.Contains(s.Log.String(), "The vault is sealed.") {
 		t.Errorf("the log does not say that the vault is sealed:\n%s", s.Log)
 	}
 	fake.SetState(bao.Active)
 	wantDelivered(t, s, workspace)
+}
+
+// TestReadyTellsWhy has the vault not answer for each reason that there is: /readyz tells them apart, in nothing but our own words.
+func TestReadyTellsWhy(t *testing.T) {
+	tests := []struct {
+		name  string
+		state bao.State
+		code  string
+	}{
+		{"sealed", bao.Sealed, "vault_sealed"},
+		{"standby", bao.Standby, "vault_standby"},
+		{"not initialised", bao.Uninitialised, "vault_uninitialised"},
+		{"rate limited", bao.RateLimited, "vault_throttled"},
+		{"unreachable", "", "vault_unreachable"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			fake := bao.New(nil, rootToken)
+			listener := httptest.NewServer(fake)
+			defer listener.Close()
+			s := servertest.MustStart(t, map[string]string{"vault": "openbao", "vault-addr": listener.URL, "vault-token-file": file(t, rootToken)})
+			if tt.state == "" {
+				listener.Close()
+			} else {
+				fake.SetState(tt.state)
+			}
+			reply := s.MustCall(t, "", "GET", "/readyz", "")
+			if reply.Status != http.StatusServiceUnavailable || !strings.Contains(reply.Body, `"code":"`+tt.code+`"`) || reply.Header.Get("Retry-After") == "" {
+				t.Errorf("got %d %s, want 503 %s with a time to come back", reply.Status, reply.Body, tt.code)
+			}
+			if address := strings.TrimPrefix(listener.URL, "http://"); strings.Contains(reply.Body, address) {
+				t.Errorf("it names the vault's address: %s", reply.Body)
+			}
+		})
+	}
 }
 
 func TestRotationOverOpenBao(t *testing.T) {

@@ -35,8 +35,7 @@ func (v *Vault) marker(ctx context.Context) (marker, error) {
 	return m, err
 }
 
-// adopt makes the ring what the key source holds now: another replica may have changed it. A source that does not fit the vault is refused, for with it
-// the server would not start again; one that lacks a key of the vault is not taken over.
+// adopt makes the ring what the key source holds now: another replica may have changed it.
 func (v *Vault) adopt(ctx context.Context) error {
 	m, err := v.marker(ctx)
 	if err != nil {
@@ -46,6 +45,12 @@ func (v *Vault) adopt(ctx context.Context) error {
 		return nil // The keys are being changed right now, by this process.
 	}
 	defer v.ringTurn.Unlock()
+	return v.renew(ctx, m)
+}
+
+// renew reads the key source again, for whoever has the turn to exchange keys. One that does not fit the vault is refused, for with it the server would not start again; so is
+// one that lacks a key that is in use, as a copy of the key file does after another replica has rotated the key.
+func (v *Vault) renew(ctx context.Context, m marker) error {
 	fresh, err := v.keys.Load()
 	var missing []string
 	if err == nil {
@@ -54,7 +59,12 @@ func (v *Vault) adopt(ctx context.Context) error {
 	if err != nil {
 		return unavailable("vault_key_mismatch", "The key source does not fit the vault: the server would not start again. Put the right key ring there.", err)
 	}
-	if len(missing) > 0 || slices.Equal(fresh.IDs(), v.ring.IDs()) {
+	for _, id := range missing {
+		if _, met := v.met.Load(id); met || id == m.Primary {
+			return v.keyMissing(id)
+		}
+	}
+	if slices.Equal(fresh.IDs(), v.ring.IDs()) {
 		return nil
 	}
 	if err := v.noteRing(ctx, fresh); err != nil { // A rotation may have been cut off before it got there.
@@ -63,6 +73,25 @@ func (v *Vault) adopt(ctx context.Context) error {
 	v.exchange(fresh)
 	v.logger.InfoContext(ctx, "the key source has changed; its keys are in use now", "primary", fresh.Primary())
 	return nil
+}
+
+// keyMissing is the answer of a replica whose key source has not been given a key that another one uses.
+func (v *Vault) keyMissing(id string) error {
+	return unavailable("vault_key_missing", "The vault uses a key that this server has not been given.",
+		fmt.Errorf("%s lacks the key %s, which another replica has made: put the same key ring there", v.keys, id))
+}
+
+// unknownKey gives its meaning to a blob that names a key which neither the ring nor its source has: a key that the vault knows is missing here, any other is damage.
+func (v *Vault) unknownKey(ctx context.Context, unknown *envelope.UnknownKeyError) error {
+	m, err := v.marker(ctx)
+	if err != nil {
+		return err
+	}
+	if _, known := m.Keys[unknown.KeyID]; !known {
+		return unsealable(unknown)
+	}
+	v.met.Store(unknown.KeyID, struct{}{}) // From here on the server is not ready until it has the key.
+	return v.keyMissing(unknown.KeyID)
 }
 
 // exchange gives the ring other keys, and waits until nothing is on its way any more that the old primary key has sealed.

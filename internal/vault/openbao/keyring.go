@@ -2,6 +2,7 @@ package openbao
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
@@ -49,6 +50,9 @@ func (k *keyRing) Rotate(ctx context.Context) (string, error) {
 	}
 	k.ringTurn.Lock()
 	defer k.ringTurn.Unlock()
+	if err := k.current(ctx); err != nil {
+		return "", err
+	}
 	next, err := k.ring.WithNewPrimary()
 	if err != nil {
 		return "", fmt.Errorf("making a key: %w", err)
@@ -62,32 +66,37 @@ func (k *keyRing) Rotate(ctx context.Context) (string, error) {
 	if err := k.keys.Save(next); err != nil {
 		return "", fmt.Errorf("writing the new key to %s: %w", k.keys, err)
 	}
-	if err := k.noteRing(ctx, next); err != nil {
+	err = k.changeMarker(ctx, func(m *marker) (bool, error) {
+		m.Primary = next.Primary()
+		return true, m.note(next)
+	})
+	if err != nil {
 		return "", fmt.Errorf("noting the new key: %w", err)
 	}
 	k.exchange(next)
 	return next.Primary(), nil
 }
 
-// RemoveKey implements [forgecroft.KeyRing]. It looks at every secret version first. The vault forgets the key before the source does: after a failure in
-// between the key is still in the ring, and the next start notes it again.
+// current makes the ring what the key source holds, before it is changed: what another replica has put there would be lost otherwise.
+func (k *keyRing) current(ctx context.Context) error {
+	m, err := k.marker(ctx)
+	if err != nil {
+		return err
+	}
+	return k.renew(ctx, m)
+}
+
+// RemoveKey implements [forgecroft.KeyRing]. The vault forgets the key first, then every secret version is looked at, so that whatever another replica seals with it meanwhile is found by one of the
+// two (see [Vault.confirm]). The source forgets it last: after a failure in between the key is still in the ring, and the next start notes it again.
 func (k *keyRing) RemoveKey(ctx context.Context, id string) error {
 	if k.closing.Load() {
 		return closed()
 	}
-	if err := k.removable(id); err != nil {
-		return err
-	}
-	counts, err := k.census(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("looking for what the key seals: %w", err)
-	}
-	if n := counts[id]; n > 0 {
-		return forgecroft.Errorf(forgecroft.KindConflict, "key_in_use",
-			"The key %s still seals %d secret versions. Let the rotation finish first.", id, n)
-	}
 	k.ringTurn.Lock()
 	defer k.ringTurn.Unlock()
+	if err := k.current(ctx); err != nil {
+		return err
+	}
 	if err := k.removable(id); err != nil {
 		return err
 	}
@@ -95,7 +104,19 @@ func (k *keyRing) RemoveKey(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("taking a key out of the ring: %w", err)
 	}
-	err = k.changeMarker(ctx, func(m *marker) (bool, error) {
+	if err := k.forget(ctx, id); err != nil {
+		return err
+	}
+	if err := k.keys.Save(next); err != nil {
+		return errors.Join(fmt.Errorf("taking the key out of %s: %w", k.keys, err), k.noteRing(ctx, k.ring))
+	}
+	k.exchange(next)
+	return nil
+}
+
+// forget takes a key out of the marker, and puts it back if it seals something.
+func (k *keyRing) forget(ctx context.Context, id string) error {
+	err := k.changeMarker(ctx, func(m *marker) (bool, error) {
 		_, known := m.Keys[id]
 		delete(m.Keys, id)
 		return known, nil
@@ -103,11 +124,16 @@ func (k *keyRing) RemoveKey(ctx context.Context, id string) error {
 	if err != nil {
 		return fmt.Errorf("forgetting the key: %w", err)
 	}
-	if err := k.keys.Save(next); err != nil {
-		return fmt.Errorf("taking the key out of %s: %w", k.keys, err)
+	counts, err := k.census(ctx, nil)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("looking for what the key seals: %w", err)
+	case counts[id] > 0:
+		err = forgecroft.Errorf(forgecroft.KindConflict, "key_in_use", "The key %s still seals %d secret versions. Let the rotation finish first.", id, counts[id])
+	default:
+		return nil
 	}
-	k.exchange(next)
-	return nil
+	return errors.Join(err, k.noteRing(ctx, k.ring))
 }
 
 // removable refuses keys that are not there, and the one that seals.

@@ -20,7 +20,8 @@ const markerFormat = 1
 type marker struct {
 	Format   int               `json:"format"`
 	Envelope bool              `json:"envelope"`
-	Keys     map[string][]byte `json:"keys"` // key id → canary
+	Keys     map[string][]byte `json:"keys"`              // key id → canary
+	Primary  string            `json:"primary,omitempty"` // the key that the last rotation made; empty: there was none
 	version  int               // of the engine; 0: not stored yet
 }
 

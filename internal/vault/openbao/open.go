@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
@@ -151,6 +152,9 @@ func (v *Vault) admit(ctx context.Context, m marker, o Options) error {
 	missing, err := m.check(ring, o.Keys)
 	if err != nil {
 		return err
+	}
+	if slices.Contains(missing, m.Primary) {
+		return fmt.Errorf("wrong key: %s lacks the key %s, which another replica has made the primary one; put the same key ring there", o.Keys, m.Primary)
 	}
 	if len(missing) > 0 {
 		if err := v.checkUnused(ctx, missing, o.Keys); err != nil {

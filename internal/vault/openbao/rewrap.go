@@ -31,6 +31,11 @@ func (k *keyRing) Rewrap(ctx context.Context, limit int) (left int64, err error)
 	}
 	k.moving.turn.Lock()
 	defer k.moving.turn.Unlock()
+	if len(k.moving.pending) == 0 {
+		if err := k.adopt(ctx); err != nil { // What another replica's key seals would not be found.
+			return 0, err
+		}
+	}
 	if len(k.ring.IDs()) == 1 {
 		return 0, nil // There is no older key.
 	}

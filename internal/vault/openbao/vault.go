@@ -40,6 +40,7 @@ type Vault struct {
 	heard atomic.Pointer[time.Time] // when the server last answered with the session's token being good
 
 	ringTurn sync.Mutex   // held by whoever exchanges the keys of the ring
+	met      sync.Map     // ids of keys that seal something and are missing here
 	puts     sync.RWMutex // held for reading from sealing to storing, so that a rotation can wait for what older keys seal
 	moving   moving
 
@@ -72,8 +73,26 @@ func (v *Vault) Put(ctx context.Context, ref forgecroft.Reference, binding forge
 	default:
 		return fmt.Errorf("storing a secret version: %w", v.client.refusal(ctx, request{secret: true}, a))
 	}
-	if v.cache != nil {
-		v.cache.Fill(ref, d.Sealed, generation)
+	if v.ring == nil {
+		return nil
+	}
+	v.cache.Fill(ref, d.Sealed, generation)
+	return v.confirm(ctx, d.Sealed)
+}
+
+// confirm makes sure, after a blob was stored, that the vault still knows the key that seals it. Another replica takes a key out by having the vault forget it first and looking for what it seals
+// afterwards: so either that replica finds this blob, or we find that the key is gone.
+func (v *Vault) confirm(ctx context.Context, sealed []byte) error {
+	id, err := envelope.KeyID(sealed)
+	if err != nil {
+		return unsealable(err)
+	}
+	m, err := v.marker(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the keys of the vault after storing a secret version: %w", err)
+	}
+	if _, known := m.Keys[id]; !known {
+		return unavailable("vault_key_retired", "The key that the secret version was sealed with was taken out of use at the same moment. Repeat the request.", fmt.Errorf("key %s", id))
 	}
 	return nil
 }
@@ -192,7 +211,10 @@ func (v *Vault) openAnew(ctx context.Context, ref forgecroft.Reference, binding 
 		}
 		plaintext, err = v.ring.Open(bound(binding), blob)
 	}
-	if err != nil {
+	switch {
+	case errors.As(err, &unknown):
+		return nil, v.unknownKey(ctx, unknown)
+	case err != nil:
 		return nil, unsealable(err)
 	}
 	return plaintext, nil
