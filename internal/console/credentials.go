@@ -19,6 +19,8 @@ type CredentialsView struct {
 	Types     []Option
 	Scopes    []Option
 	States    []Option
+	ProjectID string // of the project that they lie in; empty: any
+	Project   *Link  // that project
 	Filtered  bool
 	Older     string // the next page; empty: this is the last one
 	CanCreate bool
@@ -42,12 +44,12 @@ func (c *Console) credentials(v *visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	filter := forgecroft.CredentialConfigFilter{Query: v.query("q"), Type: v.query("type"), Scope: v.query("scope"), Verification: v.query("state")}
+	filter := forgecroft.CredentialConfigFilter{Query: v.query("q"), Type: v.query("type"), Scope: v.query("scope"), Verification: v.query("state"), ProjectID: v.query("project")}
 	list, err := c.broker.ListCredentialConfigs(v.Context(), v.call(), filter, broker.PageRequest{Cursor: v.query("after"), Limit: listLimit})
 	if err != nil {
 		return answer{}, err
 	}
-	needed := []string{}
+	needed := []string{filter.ProjectID}
 	for _, config := range list.Items {
 		needed = append(append(needed, config.ProjectID), firstWorkspaces(config)...)
 	}
@@ -58,6 +60,10 @@ func (c *Console) credentials(v *visit) (answer, error) {
 	view := CredentialsView{
 		Query: filter.Query, Types: typeOptions(types, filter.Type), States: stateOptions(filter.Verification), Scopes: scopeOptions(filter.Scope),
 		Filtered: filter != forgecroft.CredentialConfigFilter{}, Older: older(v, list.Next), CanCreate: v.may(forgecroft.PermWrite),
+	}
+	if filter.ProjectID != "" {
+		link := linkTo(forgecroft.Related{Type: "project", ID: filter.ProjectID, Name: nameOf(names, filter.ProjectID)})
+		view.ProjectID, view.Project = filter.ProjectID, &link
 	}
 	for _, config := range list.Items {
 		view.Rows = append(view.Rows, credentialRow(types, names, config))

@@ -158,28 +158,58 @@ func (v *visit) proof() Field {
 	}
 }
 
-// keyScopeField offers what a key may be limited to.
+// workspaceScope begins the value of a scope that is a workspace; any other is a project's id.
+const workspaceScope = "workspace:"
+
+// wantedScope is what the form holds, or what the address that led to it asks for.
+func wantedScope(v *visit) string {
+	switch {
+	case v.Method == http.MethodPost:
+		return v.line("scope")
+	case v.query("workspace") != "":
+		return workspaceScope + v.query("workspace")
+	}
+	return v.query("project")
+}
+
+// keyScopeField offers what a key may be limited to: the newest projects and workspaces, and what is wanted however old it is.
 func (c *Console) keyScopeField(v *visit) (Field, error) {
-	f, err := c.projectField(v, "", "The whole organization")
-	f.Name, f.Label, f.Help = "scope", "Reach", "A workspace's key can do nothing anywhere else."
+	wanted := wantedScope(v)
+	workspace, isWorkspace := strings.CutPrefix(wanted, workspaceScope)
+	project := wanted
+	if isWorkspace {
+		project = ""
+	}
+	f, err := c.projectField(v, project, "The whole organization")
+	f.Name, f.Label, f.Help = "scope", "Reach", "A workspace's key can do nothing anywhere else. The newest are offered; the page of an older workspace or project leads here as well."
 	f.Error = v.problem.Of("workspace_id") + v.problem.Of("project_id")
 	if err != nil {
 		return f, err
 	}
 	workspaces, err := c.broker.ListWorkspaces(v.Context(), v.call(), forgecroft.WorkspaceFilter{}, broker.PageRequest{Limit: broker.MaxPage})
+	if err != nil {
+		return f, err
+	}
 	for _, w := range workspaces.Items {
-		f.Options = append(f.Options, Option{Value: "workspace:" + w.ID, Label: "Workspace " + w.Name})
+		f.Options = append(f.Options, Option{workspaceScope + w.ID, "Workspace " + w.Name, false})
+	}
+	if isWorkspace && !slices.ContainsFunc(f.Options, func(o Option) bool { return o.Value == wanted }) {
+		names, err := c.broker.Names(v.Context(), v.call(), []string{workspace})
+		if err != nil {
+			return f, err
+		}
+		f.Options = append(f.Options, Option{wanted, "Workspace " + nameOf(names, workspace), true})
 	}
 	for i := range f.Options {
-		f.Options[i].Chosen = f.Options[i].Value == v.line("scope")
+		f.Options[i].Chosen = f.Options[i].Value == wanted
 	}
-	return f, err
+	return f, nil
 }
 
 // keyRequest reads the form.
 func keyRequest(v *visit) broker.KeyRequest {
 	r := broker.KeyRequest{Name: v.line("name"), Role: forgecroft.Role(v.field("role"))}
-	id, workspace := strings.CutPrefix(v.line("scope"), "workspace:")
+	id, workspace := strings.CutPrefix(v.line("scope"), workspaceScope)
 	if workspace {
 		r.WorkspaceID = id
 	} else {

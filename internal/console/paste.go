@@ -3,6 +3,7 @@ package console
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/forgecroft/forgecroft/internal/broker"
@@ -29,8 +30,9 @@ type FoundView struct {
 	Type    string
 	Title   string
 	Form    string
-	Parts   []FoundPart
-	Wrong   []forgecroft.FieldError // what the type says against it
+	Parts   []FoundPart             // what the text says
+	Fields  []Field                 // what it does not say and the type has, to fill in beside
+	Wrong   []forgecroft.FieldError // what the type says against it, of the parts
 }
 
 // FoundPart is one value that was recognised. Only those that are no secret are shown.
@@ -76,14 +78,30 @@ func wrongPaste(message string) error {
 	return forgecroft.Invalid([]forgecroft.FieldError{{Field: "paste", Code: "not_recognised", Message: message}})
 }
 
-// keep takes over what is stored and no secret, and what the pasted text does not say, such as a region.
-func (f found) keep(config forgecroft.CredentialConfig) {
-	for name, value := range config.Public {
-		if _, given := f.data[name]; !given {
-			f.data[name] = quoted(value)
+// complete adds what the text does not say: from the fields that were shown beside it, or else, for a credential that exists, what is stored and no secret, such as a region.
+func (f found) complete(v *visit, config forgecroft.CredentialConfig) error {
+	for _, field := range f.rest() {
+		text := config.Public[field.Name]
+		if f.asked(v) {
+			var err error
+			if text, err = secretText(v, "data."+field.Name, field.Secret); err != nil {
+				return err
+			}
+		}
+		if text != "" {
+			f.data[field.Name] = encoded(field, text)
 		}
 	}
+	return nil
 }
+
+// rest are the fields of the type that the text says nothing about.
+func (f found) rest() []forgecroft.Field {
+	return slices.DeleteFunc(slices.Clone(f.credentialType.Fields), func(field forgecroft.Field) bool { return f.Values[field.Name] != "" })
+}
+
+// asked reports whether the form showed the rest of the fields: it does once it knows the type.
+func (f found) asked(v *visit) bool { return v.field("recognised") == f.Type }
 
 // check asks the type whether it can be right.
 func (f found) check() error {
@@ -91,10 +109,10 @@ func (f found) check() error {
 	return forgecroft.Invalid(wrong)
 }
 
-// view puts into words what was found.
-func (f found) view() *FoundView {
+// view puts into words what was found, and makes inputs of what was not.
+func (c *Console) view(v *visit, f found, config forgecroft.CredentialConfig) (*FoundView, error) {
 	view := &FoundView{Type: f.Type, Title: f.credentialType.Title, Form: f.Form}
-	for _, name := range f.Fields() {
+	for _, name := range f.Found.Fields() {
 		part := FoundPart{Name: name, Length: utf8.RuneCountInString(f.Values[name])}
 		if field, known := f.credentialType.Field(name); known {
 			part.Name = field.Title
@@ -104,8 +122,28 @@ func (f found) view() *FoundView {
 		}
 		view.Parts = append(view.Parts, part)
 	}
-	_, view.Wrong = f.credentialType.Check(f.data)
-	return view
+	_, wrong := f.credentialType.Check(f.data)
+	for _, d := range f.rest() {
+		field, err := c.secretField(v, config, d)
+		if err != nil {
+			return nil, err
+		}
+		if field.Error = messageOf(wrong, field.Name); d.Secret && !d.Required && field.Error == "" {
+			continue // Most have none, such as a session token.
+		}
+		if f.asked(v) && !d.Secret {
+			field.Value = v.line(field.Name)
+		}
+		view.Fields = append(view.Fields, field)
+		wrong = slices.DeleteFunc(wrong, func(e forgecroft.FieldError) bool { return e.Field == field.Name })
+	}
+	view.Wrong = wrong
+	return view, nil
+}
+
+// messageOf is what is wrong with one field, or "".
+func messageOf(fields []forgecroft.FieldError, name string) string {
+	return (&Problem{Fields: fields}).Of(name)
 }
 
 // recognise says what the form holds, for the page that is being filled in. config is the credential that gets it, if it exists.
@@ -114,6 +152,13 @@ func (c *Console) recognise(v *visit, config forgecroft.CredentialConfig) *Found
 	if err == nil {
 		err = fits(f, config)
 	}
+	if err == nil {
+		err = f.complete(v, config)
+	}
+	var view *FoundView
+	if err == nil {
+		view, err = c.view(v, f, config)
+	}
 	if err != nil {
 		p := problemOf(err)
 		if len(p.Fields) > 0 {
@@ -121,8 +166,7 @@ func (c *Console) recognise(v *visit, config forgecroft.CredentialConfig) *Found
 		}
 		return &FoundView{Problem: p.Detail}
 	}
-	f.keep(config)
-	return f.view()
+	return view
 }
 
 // fits refuses to store one kind of credential as another. A config without an id does not exist yet: everything fits it.
@@ -164,6 +208,9 @@ func (c *Console) createFromPaste(v *visit) (answer, error) {
 		return c.look(v, forgecroft.CredentialConfig{}, form)
 	}
 	f, err := c.readPaste(v)
+	if err == nil {
+		err = f.complete(v, config)
+	}
 	if err == nil {
 		err = f.check()
 	}
@@ -239,7 +286,9 @@ func (c *Console) storePaste(v *visit) (answer, error) {
 		err = fits(f, config)
 	}
 	if err == nil {
-		f.keep(config)
+		err = f.complete(v, config)
+	}
+	if err == nil {
 		_, err = c.broker.StoreSecrets(v.Context(), v.creates(), config.ID, f.data)
 	}
 	if err != nil {

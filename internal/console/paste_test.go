@@ -42,6 +42,51 @@ func TestPasteMakesCredentials(t *testing.T) {
 	}
 }
 
+// TestPasteFillsTheRest looks at the fields that a pasted text says nothing about: they are offered, and what is put there is stored with it.
+func TestPasteFillsTheRest(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	b := mustSignIn(t, s, s.OwnerKey)
+	const account = "111122223333"
+	look := b.upload("/console/credentials/paste?look=1", "paste.file", accessKeysCSV)
+	for _, want := range []string{`name="recognised" value="aws_static"`, `name="data.region"`, `name="data.expected_account_id"`} {
+		if !strings.Contains(look.Body, want) {
+			t.Errorf("%s is not offered:\n%s", want, look.Body)
+		}
+	}
+	if strings.Contains(look.Body, `name="data.access_key_id"`) || strings.Contains(look.Body, `name="data.session_token"`) {
+		t.Error("what the text says, or what this key cannot have, is asked for")
+	}
+	temporary := b.post("/console/credentials/paste?look=1", url.Values{"paste": {"ASIAIOSFODNN7EXAMPLE " + secretAccessKey}})
+	if !strings.Contains(temporary.Body, `name="data.session_token"`) || !strings.Contains(temporary.Body, `id="e-data.session_token"`) {
+		t.Errorf("the session token of a temporary key is not asked for:\n%s", temporary.Body)
+	}
+	again := b.upload("/console/credentials/paste?look=1", "paste.file", accessKeysCSV, "recognised", "aws_static", "data.region", "eu-west-1", "data.expected_account_id", "12")
+	if !strings.Contains(again.Body, `value="eu-west-1"`) || !strings.Contains(again.Body, `id="e-data.expected_account_id"`) {
+		t.Errorf("what was filled in is lost, or not judged:\n%s", again.Body)
+	}
+	p := b.upload("/console/credentials/paste", "name", "aws", "paste.file", accessKeysCSV, "recognised", "aws_static", "data.region", "eu-west-1", "data.expected_account_id", account)
+	id := strings.TrimPrefix(p.Path, "/console/credentials/")
+	config := must(s.Owner.CredentialConfig(t.Context(), id))(t)
+	if config.Values["region"] != "eu-west-1" || config.Values["expected_account_id"] != account || delivered(t, s, id, "AWS_ACCESS_KEY_ID") != accessKeyID {
+		t.Errorf("stored: %+v", config)
+	}
+
+	stored := b.upload("/console/credentials/"+id+"/paste?look=1", "paste.file", accessKeysCSV)
+	if !strings.Contains(stored.Body, `name="data.region" value="eu-west-1"`) {
+		t.Errorf("the region that is stored is not filled in:\n%s", stored.Body)
+	}
+	b.upload("/console/credentials/"+id+"/paste", "paste.file", accessKeysCSV, "recognised", "aws_static", "data.region", "", "data.expected_account_id", account)
+	if config = must(s.Owner.CredentialConfig(t.Context(), id))(t); config.Values["region"] != "" {
+		t.Errorf("a region that was taken away is still there: %v", config.Values)
+	}
+
+	other := b.upload("/console/credentials/paste", "name", "dns", "paste", "EXAMPLEexampleEXAMPLEexampleEXAMPLE01234", "recognised", "aws_static", "data.region", "eu-west-1", "data.account_id", "0123456789abcdef0123456789abcdef")
+	config = must(s.Owner.CredentialConfig(t.Context(), strings.TrimPrefix(other.Path, "/console/credentials/")))(t)
+	if config.CredentialType != "cloudflare_api_token" || len(config.Values) != 0 {
+		t.Errorf("fields that were shown for another type were taken: %+v", config)
+	}
+}
+
 // TestPasteOnceTwice sends one form twice: one credential comes of it, with one version.
 func TestPasteOnceTwice(t *testing.T) {
 	s := servertest.MustStart(t, nil)

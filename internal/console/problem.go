@@ -1,11 +1,13 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
@@ -102,9 +104,15 @@ func (c *Console) fail(v *visit, err error) {
 	if f.kind == kindMethod {
 		v.exchange.Header().Set("Allow", "GET, HEAD, POST")
 	}
-	p := v.page(f.title, "", ProblemView{Status: f.status, RequestID: v.id, Back: Root})
+	p := v.page(f.title, section(v.URL.Path), ProblemView{Status: f.status, RequestID: v.id, Back: Root})
 	p.Problem = problemOf(err)
 	c.send(v, f.status, p)
+}
+
+// section is the entry of the navigation that an address below [Root] belongs to, if there is one of that name.
+func section(path string) string {
+	name, _, _ := strings.Cut(strings.TrimPrefix(path, Root), "/")
+	return cmp.Or(name, "home")
 }
 
 // again shows a form once more with what was wrong, unless the failure is none that another try could mend.

@@ -29,7 +29,9 @@ type ProjectView struct {
 	ID, Name, Description   string
 	CreatedAt               time.Time
 	Workspaces, Credentials []Link
-	CanChange, CanWrite     bool
+	// The lists of all of them, where not all are here.
+	AllWorkspaces, AllCredentials string
+	CanChange, CanWrite           bool
 }
 
 func (ProjectView) template() string { return "project" }
@@ -61,30 +63,36 @@ func (c *Console) project(v *visit) (answer, error) {
 		ID: p.ID, Name: p.Name, Description: p.Description, CreatedAt: p.CreatedAt,
 		CanChange: v.mayChange(p.Location()), CanWrite: v.may(forgecroft.PermWrite) && v.who.Reaches(p.Location()),
 	}
-	if view.Workspaces, view.Credentials, err = c.contents(v, p.ID); err != nil {
+	if err := c.fillContents(v, &view); err != nil {
 		return answer{}, err
 	}
 	return show(v.page(p.Name, "projects", view))
 }
 
-// contents lists what lies in a project.
-func (c *Console) contents(v *visit, projectID string) (workspaces, credentials []Link, err error) {
-	page := broker.PageRequest{Limit: broker.MaxPage}
-	inside, err := c.broker.ListWorkspaces(v.Context(), v.call(), forgecroft.WorkspaceFilter{ProjectID: projectID}, page)
+// contentsShown is how many workspaces, and how many credentials, the page of a project names.
+const contentsShown = 100
+
+// fillContents lists what lies in a project.
+func (c *Console) fillContents(v *visit, view *ProjectView) error {
+	page := broker.PageRequest{Limit: contentsShown}
+	workspaces, err := c.broker.ListWorkspaces(v.Context(), v.call(), forgecroft.WorkspaceFilter{ProjectID: view.ID}, page)
 	if err != nil {
-		return nil, nil, err
+		return err
 	}
-	for _, w := range inside.Items {
-		workspaces = append(workspaces, linkTo(forgecroft.Related{Type: "workspace", ID: w.ID, Name: w.Name}))
+	for _, w := range workspaces.Items {
+		view.Workspaces = append(view.Workspaces, linkTo(forgecroft.Related{Type: "workspace", ID: w.ID, Name: w.Name}))
 	}
-	configs, err := c.broker.ListCredentialConfigs(v.Context(), v.call(), forgecroft.CredentialConfigFilter{ProjectID: projectID}, page)
-	if err != nil {
-		return nil, nil, err
+	if workspaces.Next != "" {
+		view.AllWorkspaces = Root + "workspaces?project=" + view.ID
 	}
+	configs, err := c.broker.ListCredentialConfigs(v.Context(), v.call(), forgecroft.CredentialConfigFilter{ProjectID: view.ID}, page)
 	for _, config := range configs.Items {
-		credentials = append(credentials, linkTo(forgecroft.Related{Type: "credential_config", ID: config.ID, Name: config.Name}))
+		view.Credentials = append(view.Credentials, linkTo(forgecroft.Related{Type: "credential_config", ID: config.ID, Name: config.Name}))
 	}
-	return workspaces, credentials, nil
+	if configs.Next != "" {
+		view.AllCredentials = Root + "credentials?project=" + view.ID
+	}
+	return err
 }
 
 // newProject is the form of a project that is to be made.
@@ -149,9 +157,10 @@ func (c *Console) confirmDeleteProject(v *visit) (answer, error) {
 }
 
 func (c *Console) deleteProjectPage(v *visit, p forgecroft.Project) (Page, error) {
-	workspaces, credentials, err := c.contents(v, p.ID)
+	inside := ProjectView{ID: p.ID}
+	err := c.fillContents(v, &inside)
 	view := Danger{
-		Act: "Delete project", Name: p.Name, Cancel: Root + "projects/" + p.ID, Breaks: append(workspaces, credentials...),
+		Act: "Delete project", Name: p.Name, Cancel: Root + "projects/" + p.ID, Breaks: append(inside.Workspaces, inside.Credentials...),
 		Warning: "An empty project goes without a trace but its audit entries.", Revision: p.Revision,
 	}
 	if view.Blocked = len(view.Breaks) > 0; view.Blocked {

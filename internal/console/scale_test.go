@@ -92,6 +92,52 @@ func TestOldCredentials(t *testing.T) {
 	}
 }
 
+// TestOldWorkspaces has more workspaces and credentials in a project than its page names: the page leads to all of them, and an API key can be made for the oldest.
+func TestOldWorkspaces(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	project := must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "p"}))(t)
+	var old sdk.Workspace
+	for i := range broker.MaxPage + 1 {
+		w := must(s.Owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: fmt.Sprint("workspace-", i), ProjectID: project.ID}))(t)
+		must(s.Owner.CreateCredentialConfig(t.Context(), sdk.CreateCredentialConfig{Name: fmt.Sprint("credential-", i), CredentialType: "generic_env", ProjectID: sdk.Some(project.ID)}))(t)
+		if i == 0 {
+			old = w
+		}
+	}
+	mustCredential(t, s, "elsewhere", "generic_env")
+	b := mustSignIn(t, s, s.OwnerKey)
+	p := b.get("/console/projects/" + project.ID)
+	for _, kind := range []string{"workspaces", "credentials"} {
+		all := "/console/" + kind + "?project=" + project.ID
+		if !strings.Contains(p.Body, `href="`+all+`"`) {
+			t.Errorf("the page of the project does not lead to %s:\n%s", all, p.Body)
+		}
+		if list := b.get(all); strings.Count(list.Body, `class="name"`) != 50 || strings.Contains(list.Body, "elsewhere") {
+			t.Errorf("%s: %s", all, list.Body)
+		}
+	}
+	form := "/console/keys/new?workspace=" + old.ID
+	if page := b.get("/console/workspaces/" + old.ID); !strings.Contains(page.Body, `href="`+form+`"`) {
+		t.Errorf("the page of the workspace does not lead to %s", form)
+	}
+	if page := b.get(form); !strings.Contains(page.Body, `<option value="workspace:`+old.ID+`" selected>Workspace workspace-0</option>`) {
+		t.Errorf("the workspace is not chosen:\n%s", page.Body)
+	}
+	if page := b.get("/console/keys/new?project=" + project.ID); !strings.Contains(page.Body, `<option value="`+project.ID+`" selected>`) {
+		t.Errorf("the project is not chosen:\n%s", page.Body)
+	}
+	refused := b.fill(form, "name", "", "role", "runner", "scope", "workspace:"+old.ID, "days", "30")
+	if refused.Status != http.StatusUnprocessableEntity || !strings.Contains(refused.Body, `<option value="workspace:`+old.ID+`" selected>`) {
+		t.Errorf("after a refusal the workspace is not chosen any more: status %d", refused.Status)
+	}
+	if made := b.fill(form, "name", "ci", "role", "runner", "scope", "workspace:"+old.ID, "days", "30"); made.Status != http.StatusCreated {
+		t.Errorf("making the key: status %d\n%s", made.Status, made.Body)
+	}
+	if list := b.get("/console/keys"); !strings.Contains(list.Body, "workspace workspace-0") {
+		t.Errorf("the list does not name the workspace:\n%s", list.Body)
+	}
+}
+
 // TestOldDelivery lets many other events come after a delivery: it is still in the history of its credential.
 func TestOldDelivery(t *testing.T) {
 	s := servertest.MustStart(t, nil)

@@ -214,13 +214,17 @@ func readSecrets(v *visit, t forgecroft.CredentialType) (map[string]json.RawMess
 		if text == "" {
 			continue
 		}
-		if n, err := strconv.ParseInt(text, 10, 64); err == nil && field.Kind == forgecroft.FieldInteger {
-			data[field.Name] = json.RawMessage(strconv.FormatInt(n, 10))
-			continue
-		}
-		data[field.Name] = quoted(text)
+		data[field.Name] = encoded(field, text)
 	}
 	return data, nil
+}
+
+// encoded is what a field holds as JSON: a number where it is one, or else a text, which the type then judges.
+func encoded(field forgecroft.Field, text string) json.RawMessage {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil && field.Kind == forgecroft.FieldInteger {
+		return json.RawMessage(strconv.FormatInt(n, 10))
+	}
+	return quoted(text)
 }
 
 // readPairs reads the rows of free variables. A name that stands twice is refused: one of its values would be lost.

@@ -80,7 +80,7 @@ func stories() []story {
 	var all []story
 	for _, tell := range []func() []story{
 		homeStories, credentialsStories, credentialStories, formStories, secretsStories, pasteStories, workspaceStories, draftStories, projectStories, keyStories, auditStories,
-		systemStories, dangerStories, gateStories,
+		systemStories, dangerStories, gateStories, wholeStories,
 	} {
 		all = append(all, tell()...)
 	}
@@ -159,7 +159,8 @@ func credentialsStories() []story {
 	}
 	for _, w := range voices {
 		view := list(w, credentialRows(w, manyRows))
-		view.Older = "/console/credentials?after=x"
+		_, _, _, project := places(w)
+		view.Older, view.ProjectID, view.Project = "/console/credentials?after=x", firstID, &project
 		told = append(told, story{"credentials", w.state, at("Credentials", "credentials", w, view)})
 	}
 	return told
@@ -192,7 +193,7 @@ func fullCredential(w words) console.CredentialView {
 	return console.CredentialView{
 		ID: firstID, Name: w.credential, Description: w.text, Scope: w.project, Type: "aws_static", TypeTitle: "AWS access key", DocsURL: "https://docs.aws.amazon.com/", State: valid, SecretVersion: 3,
 		StoredAt: now.Add(-72 * time.Hour), LastUse: now.Add(-5 * time.Minute), CreatedAt: now.Add(-720 * time.Hour), Public: []console.Value{{Name: "Access key id", Value: "AKIAIOSFODNN7EXAMPLE"}},
-		Hidden: []string{"Secret access key"}, Sets: []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}, Source: &other, Users: []console.Link{workspace, other},
+		Hidden: []string{"Secret access key"}, Sets: []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}, Source: &other, Users: []console.Link{workspace, other}, AllUsers: "/console/workspaces?credential=" + firstID,
 		Result:     &console.ResultView{Badge: valid, Identity: "arn:aws:iam::123456789012:user/ci", Warnings: []string{"The key is older than a year."}, ExpiresAt: now.Add(10 * 24 * time.Hour), CheckedAt: now.Add(-time.Hour), Version: 3},
 		Versions:   []console.VersionView{{Number: 3, At: now.Add(-72 * time.Hour), By: w.person, Current: true}, {Number: 2, At: now.Add(-96 * time.Hour), By: w.person}},
 		Deliveries: []console.DeliveryView{{At: now.Add(-5 * time.Minute), Workspace: workspace, Actor: w.person, Outcome: console.Badge{Tone: "good", Text: "delivered"}, Version: 3}},
@@ -216,8 +217,9 @@ func formStories() []story {
 			Lead: "First its name and who may use it.", Submit: "Save", Icon: "aws_static", Fields: fields(w, p), Back: "/console/credentials", Revision: 2, Delete: "/console/credentials/" + firstID + "/delete", DeleteText: "Delete this credential",
 		}), p)
 	}
+	fresh := at("New project", "projects", plain, console.FormView{Lead: "A project groups workspaces.", Submit: "Create", Back: "/console/projects", Fields: []console.Field{{Name: "name", Label: "Name", Kind: "text", Required: true, Placeholder: "platform"}}})
 	again := at("New API key", "keys", plain, console.FormView{Submit: "Create", Back: "/console/keys", Fields: []console.Field{{Name: "again", Label: "Who you are", Kind: "again", Value: "/console/sign-on?fresh=1", Required: true}}})
-	told := []story{{"form", "error", form(plain, refused)}, {"form", "degraded", form(plain, degraded)}, {"form", "sign-on-again", again}}
+	told := []story{{"form", "empty", fresh}, {"form", "error", form(plain, refused)}, {"form", "degraded", form(plain, degraded)}, {"form", "sign-on-again", again}}
 	for _, w := range voices {
 		told = append(told, story{"form", w.state, form(w, nil)})
 	}
@@ -245,8 +247,11 @@ func secretsStories() []story {
 		first.Pairs = append(first.Pairs, console.Pair{Row: i})
 		rows.Pairs = append(rows.Pairs, console.Pair{Row: i, Name: fmt.Sprintf("%s_%d", strings.Repeat("VARIABLE", i+1), i)})
 	}
+	unset := console.SecretsView{Name: plain.credential, Type: "cloudflare_api_token", TypeTitle: "Cloudflare API token", Back: "/console/credentials/" + firstID, Fields: []console.Field{{Name: "data.api_token", Label: "API token", Kind: "secret", Required: true}}}
 	told := []story{
+		{"secrets", "empty", at("Store secrets", "credentials", plain, unset)},
 		{"secrets", "error", typed(plain, refused)},
+		{"secrets", "degraded", typed(plain, degraded)},
 		{"secrets", "variables-empty", at("Store secrets", "credentials", plain, first)},
 		{"secrets", "variables", at("Store secrets", "credentials", plain, rows)},
 	}
@@ -264,11 +269,14 @@ func pasteStories() []story {
 		})
 	}
 	found := &console.FoundView{Type: "aws_static", Title: "AWS access key", Form: "a CSV file of the AWS console", Parts: []console.FoundPart{{Name: "Access key id", Value: "ASIAIOSFODNN7EXAMPLE", Length: 20}, {Name: "Secret access key", Length: 40}, {Name: "Region", Length: 1}}}
+	found.Fields = []console.Field{{Name: "data.region", Label: "Region", Kind: "text", Placeholder: "eu-central-1"}, {Name: "data.expected_account_id", Label: "Expected account", Kind: "text", Help: "Verification fails for any other."}}
 	wrong := *found
-	wrong.Wrong = []forgecroft.FieldError{{Field: "data.session_token", Code: "required", Message: "A temporary key (ASIA…) only works with its session token."}}
+	wrong.Wrong = []forgecroft.FieldError{{Field: "data.access_key_id", Code: "pattern", Message: "This is no access key id."}}
+	wrong.Fields = append([]console.Field{{Name: "data.session_token", Label: "Session token", Kind: "secret-lines", Error: "A temporary key (ASIA…) only works with its session token."}}, found.Fields...)
 	return []story{
 		{"paste", "empty", paste(plain, nil)},
-		{"paste", "recognised", paste(plain, found)},
+		{"paste", "many", paste(plain, found)},
+		{"paste", "degraded", with(paste(plain, nil), degraded)},
 		{"paste", "wrong", paste(plain, &wrong)},
 		{"paste", "error", paste(plain, &console.FoundView{Problem: "This is nothing that is recognised."})},
 		{"paste", "long", paste(long, found)},
@@ -317,7 +325,8 @@ func workspaceStories() []story {
 	}
 	for _, w := range voices {
 		view := list(w, manyRows)
-		view.Older = "/console/workspaces?after=x"
+		credential, _, _, _ := places(w)
+		view.Older, view.Credential, view.With = "/console/workspaces?after=x", firstID, &credential
 		told = append(told, story{"workspaces", w.state, at("Workspaces", "workspaces", w, view)}, story{"workspace", w.state, one(w, environment(w, false))})
 	}
 	return told
@@ -342,6 +351,7 @@ func draftStories() []story {
 			v.Changed, v.Rival = true, &console.RivalView{Names: []string{plain.credential, plain.other}, Mine: "?ids=a", Now: "?ids=b"}
 		})},
 		{"attach", "error", draft(plain, func(v *console.DraftView) { v.Broken = refused })},
+		{"attach", "degraded", with(draft(plain, func(v *console.DraftView) { v.Changed = true }), degraded)},
 	}
 	for _, w := range voices {
 		told = append(told, story{"attach", w.state, draft(w, func(v *console.DraftView) {
@@ -354,6 +364,7 @@ func draftStories() []story {
 func projectStories() []story {
 	told := []story{
 		{"projects", "empty", at("Projects", "projects", plain, console.ProjectsView{CanCreate: true})},
+		{"projects", "one", at("Projects", "projects", plain, console.ProjectsView{CanCreate: true, Rows: []console.ProjectRow{{Href: "/console/projects/" + firstID, Name: plain.project, CreatedAt: now}}})},
 		{"projects", "none-match", at("Projects", "projects", plain, console.ProjectsView{Filtered: true, Query: "nothing"})},
 		{"project", "empty", at(plain.project, "projects", plain, console.ProjectView{ID: firstID, Name: plain.project, CreatedAt: now, CanChange: true, CanWrite: true})},
 	}
@@ -363,7 +374,10 @@ func projectStories() []story {
 		for i := range manyRows {
 			list.Rows = append(list.Rows, console.ProjectRow{Href: "/console/projects/" + firstID, Name: fmt.Sprintf("%s %d", w.project, i), Description: w.text, CreatedAt: now.Add(-time.Duration(i) * time.Hour)})
 		}
-		one := console.ProjectView{ID: firstID, Name: w.project, Description: w.text, CreatedAt: now, Workspaces: []console.Link{workspace}, Credentials: []console.Link{credential, other}, CanChange: true, CanWrite: true}
+		one := console.ProjectView{
+			ID: firstID, Name: w.project, Description: w.text, CreatedAt: now, Workspaces: []console.Link{workspace}, Credentials: []console.Link{credential, other}, CanChange: true, CanWrite: true,
+			AllWorkspaces: "/console/workspaces?project=" + firstID, AllCredentials: "/console/credentials?project=" + firstID,
+		}
 		told = append(told, story{"projects", w.state, at("Projects", "projects", w, list)}, story{"project", w.state, at(w.project, "projects", w, one)})
 	}
 	return told
@@ -377,7 +391,6 @@ func keyStories() []story {
 	own.Own, own.ExpiresAt = true, time.Time{}
 	told := []story{
 		{"keys", "one", at("API keys", "keys", plain, console.KeysView{Rows: []console.KeyRow{own}})},
-		{"key-made", "one", at("API key created", "keys", plain, console.KeyMadeView{Name: "ci", Role: "runner", Key: "fc_live_EXAMPLE", Export: "export FORGECROFT_API_KEY=fc_live_EXAMPLE"})},
 	}
 	for _, w := range voices {
 		states := []console.Badge{{Tone: "good", Text: "active"}, {Tone: "warn", Text: "expires soon"}, {Tone: "plain", Text: "revoked"}}
@@ -385,7 +398,8 @@ func keyStories() []story {
 		for i := range manyRows {
 			view.Rows = append(view.Rows, row(w, states[i%3], []string{"/console/keys/" + firstID + "/revoke", "/console/keys/" + secondID + "/revoke", ""}[i%3]))
 		}
-		told = append(told, story{"keys", w.state, at("API keys", "keys", w, view)})
+		made := console.KeyMadeView{Name: w.person, Role: "runner", Key: "fc_live_EXAMPLE", Export: "export FORGECROFT_API_KEY=fc_live_EXAMPLE"}
+		told = append(told, story{"keys", w.state, at("API keys", "keys", w, view)}, story{"key-made", w.state, at("API key created", "keys", w, made)})
 	}
 	return told
 }
@@ -444,10 +458,11 @@ func dangerStories() []story {
 	}
 	_, _, workspace, _ := places(plain)
 	told := []story{
-		{"danger", "one", ask(plain, func(*console.Danger) {})},
+		{"danger", "empty", ask(plain, func(*console.Danger) {})},
 		{"danger", "key-again", ask(plain, func(d *console.Danger) { d.Confirm = true })},
 		{"danger", "sign-on-again", ask(plain, func(d *console.Danger) { d.Again = "/console/sign-on?fresh=1" })},
 		{"danger", "blocked", ask(plain, func(d *console.Danger) { d.Blocked, d.Breaks = true, []console.Link{workspace} })},
+		{"danger", "degraded", with(ask(plain, func(*console.Danger) {}), degraded)},
 		{"danger", "error", with(ask(plain, func(*console.Danger) {}), &console.Problem{Title: "Some fields need another look", Fields: []forgecroft.FieldError{{Field: "confirm", Code: "mismatch", Message: "This is another name."}}})},
 	}
 	for _, w := range voices {
@@ -472,6 +487,7 @@ func gateStories() []story {
 	told := []story{
 		{"sign-in", "empty", signIn(console.SignInView{Next: "/console/"})},
 		{"sign-in", "sign-on", signIn(console.SignInView{Next: "/console/", SignOn: "id.example.com", Href: "/console/sign-on"})},
+		{"sign-in", "degraded", with(signIn(console.SignInView{Next: "/console/"}), degraded)},
 		{"sign-in", "error", with(signIn(console.SignInView{Next: "/console/"}), &console.Problem{Title: "Sign in", Detail: "This key does not open anything."})},
 		{"onward", "one", stranger(at("Signed in", "", plain, console.OnwardView{Next: "/console/"}))},
 		{"problem", "error", failure(plain, refused, 422)},
@@ -480,6 +496,41 @@ func gateStories() []story {
 	for _, w := range voices {
 		_, _, workspace, _ := places(w)
 		told = append(told, story{"problem", w.state, failure(w, &console.Problem{Title: "This cannot be done as things are", Detail: "It is still used.", Related: []console.Link{workspace, {Name: w.person}}}, 409)})
+	}
+	return told
+}
+
+// wholeStories are of the pages that show nothing of themselves once something stands in the way: it takes their place.
+func wholeStories() []story {
+	told := []story{}
+	absent := &console.Problem{Title: "Not found", Detail: "There is no such object."}
+	unreadable := &console.Problem{Title: "The request cannot be read", Detail: "The cursor is not one that this list and filter returned."}
+	for _, page := range []struct {
+		name, section string
+		problem       *console.Problem
+		status        int
+	}{
+		{"home", "home", &console.Problem{Title: "Something went wrong on the server", Detail: "The server's log says more. Nothing of it is shown here on purpose."}, 500},
+		{"credentials", "credentials", unreadable, 400},
+		{"credential", "credentials", nil, 0},
+		{"types", "credentials", nil, 0},
+		{"workspaces", "workspaces", unreadable, 400},
+		{"workspace", "workspaces", absent, 404},
+		{"projects", "projects", unreadable, 400},
+		{"project", "projects", absent, 404},
+		{"keys", "keys", &console.Problem{Title: "Not allowed", Detail: "The role member of this API key does not allow this."}, 403},
+		{"audit", "audit", nil, 0},
+		{"system", "system", &console.Problem{Title: "Not allowed", Detail: "The role member of this API key does not allow this."}, 403},
+	} {
+		whole := func(problem *console.Problem, status int) console.Page {
+			return with(at(problem.Title, page.section, plain, console.ProblemView{Status: status, RequestID: "req-EXAMPLE", Back: "/console/"}), problem)
+		}
+		if page.problem != nil {
+			told = append(told, story{page.name, "error", whole(page.problem, page.status)})
+		}
+		if page.name != "home" && page.name != "system" { // They have something left to show.
+			told = append(told, story{page.name, "degraded", whole(degraded, 503)})
+		}
 	}
 	return told
 }

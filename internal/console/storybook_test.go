@@ -123,6 +123,57 @@ func TestEveryTemplateHasAStory(t *testing.T) {
 	}
 }
 
+// The states that every page has to be told in: empty, with everything that it can have, refused, with a part of Forgecroft away, with the longest names and with right-to-left
+// ones. Lists are told with one row as well.
+var (
+	everyState = []string{"empty", "many", "error", "degraded", "long", "rtl"}
+	lists      = []string{"credentials", "workspaces", "projects", "keys", "audit"}
+)
+
+// Why a page has no such state.
+const (
+	ownWords   = "it shows nothing that people have named"
+	neverEmpty = "what brings people there is in it"
+)
+
+// impossible are the states that a page cannot be in, with the reason.
+var impossible = map[string]string{
+	"keys empty": neverEmpty, "audit empty": neverEmpty, "problem empty": neverEmpty, "key-made empty": neverEmpty,
+	"key-made error": "a key that was not made has no page", "key-made degraded": "a key that was not made has no page",
+	"system long": ownWords, "system rtl": ownWords, "types long": ownWords, "types rtl": ownWords, "sign-in long": ownWords, "sign-in rtl": ownWords, "sign-in many": ownWords,
+	"types empty": "a server has types", "types error": "it takes nothing that could be refused",
+}
+
+// TestEveryPageInEveryState fails for a state of a page that nobody has told, and for an excuse that is none.
+func TestEveryPageInEveryState(t *testing.T) {
+	told := map[string]map[string]bool{} // page → state
+	for _, s := range stories() {
+		if told[s.name] == nil {
+			told[s.name] = map[string]bool{}
+		}
+		told[s.name][s.state] = true
+	}
+	delete(told, "onward") // It is gone before anybody sees it.
+	for name, states := range told {
+		wanted := everyState
+		if slices.Contains(lists, name) {
+			wanted = append([]string{"one", "none-match"}, everyState...)
+		}
+		for _, state := range wanted {
+			reason := impossible[name+" "+state]
+			if state == "none-match" && name == "keys" {
+				reason = "it has no filter"
+			}
+			switch {
+			case !states[state] && reason == "":
+				t.Errorf("no story shows %s: %s", name, state)
+			case states[state] && reason != "":
+				t.Errorf("%s: %s is called impossible (%s), and there is a story of it", name, state, reason)
+			}
+		}
+	}
+}
+
 // TestStructure judges the HTML of every story: what assistive technology and the content security policy need.
 func TestStructure(t *testing.T) {
 	for _, s := range stories() {

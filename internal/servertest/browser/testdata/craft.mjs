@@ -203,9 +203,11 @@ async function pieces() {
       await picture(page, "pasted");
       const wrong = await judge(page, 0.3); // what was recognised stands above the name
       expect(wrong.length === 0, wrong.join("\n"));
+      await page.getByLabel("Region").fill("eu-central-1");
       await page.getByLabel("Name").fill("pasted");
       await page.getByRole("button", { name: "Create and store" }).click();
       await expectText(page, "The secrets are stored", ".notice");
+      await expectText(page, "eu-central-1", "main");
     }],
     ["a file that is dropped is taken", async () => {
       await page.goto("/console/credentials/paste");
