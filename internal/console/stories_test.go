@@ -268,7 +268,7 @@ func pasteStories() []story {
 			Found: found, Submit: "Create and store", Back: "/console/credentials/new", BackName: "New credential",
 		})
 	}
-	found := &console.FoundView{Type: "aws_static", Title: "AWS access key", Form: "a CSV file of the AWS console", Parts: []console.FoundPart{{Name: "Access key id", Value: "ASIAIOSFODNN7EXAMPLE", Length: 20}, {Name: "Secret access key", Length: 40}, {Name: "Region", Length: 1}}}
+	found := &console.FoundView{Type: "aws_static", Title: "AWS access key", Form: "a CSV file of the AWS console", Parts: []console.FoundPart{{Name: "Access key id", Value: "ASIAIOSFODNN7EXAMPLE", Length: 20}, {Name: "Secret access key", Length: 40}}}
 	found.Fields = []console.Field{{Name: "data.region", Label: "Region", Kind: "text", Placeholder: "eu-central-1"}, {Name: "data.expected_account_id", Label: "Expected account", Kind: "text", Help: "Verification fails for any other."}}
 	wrong := *found
 	wrong.Wrong = []forgecroft.FieldError{{Field: "data.access_key_id", Code: "pattern", Message: "This is no access key id."}}
