@@ -46,6 +46,7 @@ var allowed = map[string][]string{ // package → packages it may import
 	"internal/fake/...":           {"internal/fake/fault"},
 	"internal/servertest/process": {},
 	"internal/servertest/node":    {},
+	"internal/servertest/sso":     {"internal/servertest/node"},
 	"internal/servertest":         {"internal/pgtest", "internal/server", "internal/fake/...", "internal/forgecroft", "sdk"},
 	"bench":                       {"sdk", "internal/fake/...", "internal/pgserver"},
 	"demo":                        {"sdk", "internal/fake/..."},

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/servertest"
+	"github.com/forgecroft/forgecroft/internal/servertest/sso"
+	"github.com/forgecroft/forgecroft/sdk"
 )
 
 // patience is how long a walk may take on a machine that does other things beside.
@@ -29,7 +31,8 @@ type errand struct {
 	Key       string            `json:"key"`
 	Chromium  string            `json:"chromium"`
 	Artefacts string            `json:"artefacts"`
-	IDs       map[string]string `json:"ids"` // name → id of what the server holds
+	Resolve   string            `json:"resolve,omitempty"` // how the browser resolves an address, in its own words; empty: as everybody does
+	IDs       map[string]string `json:"ids"`               // name → id of what the server holds
 	Secrets   map[string]string `json:"secrets"`
 }
 
@@ -64,6 +67,23 @@ func TestConsole(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSignOn signs people on by a real OpenID provider. It and the server are of different sites, as they are in life: localhost and 127.0.0.1. So the browser decides which cookies
+// come along on the way back.
+func TestSignOn(t *testing.T) {
+	t.Parallel()
+	const public = "localhost:8399" // for the browser alone: it is led to where the server listens
+	found := mustFindTools(t)
+	s := servertest.MustStart(t, sso.MustProvide(t, "../sso/testdata", "http://"+public))
+	project := must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "doomed"}))(t)
+	walk(t, found, "signon", errand{
+		URL: "http://" + public, Resolve: "MAP " + public + " " + strings.TrimPrefix(s.URL, "http://"), Chromium: found.chromium, Artefacts: mustMakeArtefacts(t, "signon"),
+		IDs: map[string]string{"project": project.ID},
+	})
+	if strings.Contains(s.Log.String(), sso.ClientSecret) {
+		t.Error("the server's log holds the client secret")
 	}
 }
 

@@ -1,71 +1,24 @@
 package sso_test
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"html"
 	"io"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/forgecroft/forgecroft/internal/servertest"
-	"github.com/forgecroft/forgecroft/internal/servertest/node"
+	"github.com/forgecroft/forgecroft/internal/servertest/sso"
 	"github.com/forgecroft/forgecroft/sdk"
 )
 
-const (
-	publicHost   = "127.0.0.1:9" // where browsers reach the server: what listens there is the test's to say
-	clientID     = "forgecroft"
-	clientSecret = "EXAMPLE-client-secret-of-some-length"
-)
-
-// mustProvide starts the provider and returns its issuer.
-func mustProvide(t *testing.T) string {
-	t.Helper()
-	program, modules := node.MustFind(t, "node", "nodejs"), node.MustInstall(t, "testdata")
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS("testdata")); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
-		t.Fatal(err)
-	}
-	client, err := json.Marshal(map[string]string{"client_id": clientID, "client_secret": clientSecret, "redirect_uri": "http://" + publicHost + "/console/sign-on/callback"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(program, "provider.mjs")
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "PROVIDER_CLIENT="+string(client))
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = stdin.Close(); _ = cmd.Wait() })
-	for lines := bufio.NewScanner(stdout); lines.Scan(); {
-		if issuer, is := strings.CutPrefix(lines.Text(), "http://"); is {
-			go func() { _, _ = io.Copy(io.Discard, stdout) }()
-			return "http://" + issuer
-		}
-	}
-	t.Fatal("the provider did not start")
-	return ""
-}
+// publicHost is where browsers reach the server: what listens there is the test's to say.
+const publicHost = "127.0.0.1:9"
 
 // person is somebody with a browser, who reads forms and sends them.
 type person struct {
@@ -148,14 +101,7 @@ func (p *person) logIn(on page, name string) page {
 
 // TestRealProvider signs people on by a provider that was not written for this.
 func TestRealProvider(t *testing.T) {
-	secretFile := filepath.Join(t.TempDir(), "client-secret")
-	if err := os.WriteFile(secretFile, []byte(clientSecret+"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s := servertest.MustStart(t, map[string]string{
-		"public-url": "http://" + publicHost, "oidc-issuer": mustProvide(t), "oidc-client-id": clientID, "oidc-client-secret-file": secretFile,
-		"oidc-scopes": "profile email groups", "oidc-roles": "ops=owner",
-	})
+	s := servertest.MustStart(t, sso.MustProvide(t, "testdata", "http://"+publicHost))
 	project, err := s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "doomed"})
 	if err != nil {
 		t.Fatal(err)
@@ -188,7 +134,7 @@ func TestRealProvider(t *testing.T) {
 	if out := bob.logIn(bob.open("/console/sign-on"), "bob"); out.status != http.StatusForbidden || !strings.Contains(out.text, "none of your groups") {
 		t.Errorf("somebody of no group: %d\n%s", out.status, out.text)
 	}
-	for _, secret := range []string{clientSecret, "id_token"} {
+	for _, secret := range []string{sso.ClientSecret, "id_token"} {
 		if strings.Contains(s.Log.String(), secret) {
 			t.Errorf("the log holds %q", secret)
 		}

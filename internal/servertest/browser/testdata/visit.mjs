@@ -39,7 +39,11 @@ export const expectText = async (page, text, part = "main", timeout = 8000) => {
 };
 
 // launch starts the browser, with one that is not root a sandbox.
-export const launch = () => chromium.launch({ executablePath: errand.chromium, args: process.getuid() === 0 ? ["--no-sandbox"] : [] });
+export const launch = () => {
+  const args = process.getuid() === 0 ? ["--no-sandbox"] : [];
+  if (errand.resolve) args.push(`--host-resolver-rules=${errand.resolve}`);
+  return chromium.launch({ executablePath: errand.chromium, args });
+};
 
 // person opens a browser profile of its own, whose pages are listened to.
 export const person = async (browser, options = {}) => {
@@ -53,7 +57,9 @@ export const person = async (browser, options = {}) => {
     }).observe({ type: "layout-shift", buffered: true });
     document.addEventListener("securitypolicyviolation", (event) => console.error(`policy: ${event.violatedDirective} ${event.blockedURI}`));
   });
+  const foreign = (page) => /^https?:/.test(page?.url()) && !page.url().startsWith(errand.url); // a provider's, whose dress is no matter of ours
   context.on("console", (message) => {
+    if (foreign(message.page())) return;
     if (["error", "warning"].includes(message.type())) complaints.push(`${message.page()?.url()}: ${message.type()}: ${message.text()}`);
   });
   context.on("weberror", (error) => complaints.push(`${error.page()?.url()}: ${error.error()}`));
