@@ -123,7 +123,7 @@ type SecretVersion struct {
 	SecretVersion int64     `json:"secret_version"`
 	Fields        []string  `json:"fields"`
 	CreatedBy     string    `json:"created_by" doc:"API key id."`
-	CreatedByName string    `json:"created_by_name,omitempty" doc:"What that API key is called now."`
+	CreatedByName string    `json:"created_by_name,omitempty" doc:"What that API key is called now, for every reader of the credential config."`
 	CreatedAt     time.Time `json:"created_at"`
 }
 

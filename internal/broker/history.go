@@ -29,7 +29,7 @@ func (b *Broker) ListConfigDeliveries(ctx context.Context, call Call, id string,
 	a := act{"credential_config.read", forgecroft.PermRead, "credential_config", id}
 	return read(ctx, b, call, a, func() ([]PastDelivery, error) {
 		config, err := b.config(ctx, b.store, call, id)
-		if err != nil || config.LastDeliveredAt.IsZero() { // What was never delivered is not searched for.
+		if err != nil || config.SecretVersion == 0 { // What cannot be delivered is not searched for.
 			return nil, err
 		}
 		f := call.deliveries()

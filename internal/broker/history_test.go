@@ -64,6 +64,15 @@ func TestPastDeliveries(t *testing.T) {
 	project := w.as(forgecroft.RoleReader, forgecroft.KeyScope{ProjectID: mine.ID})
 	past, err := w.ListConfigDeliveries(t.Context(), w.owner, config.ID, 10)
 	check("of a config", past, err, third, second, first)
+	failing := w.mustConfig(t, "failing", "plain", "", "C", "EXAMPLE")
+	only := w.mustWorkspace(t, "only", mine.ID, failing.ID)
+	w.vault.set(func(v *faultyVault) { v.get = func(forgecroft.Reference) error { return errLost } })
+	deliver(w.owner, only.ID, true)
+	w.vault.set(func(v *faultyVault) { v.get = nil })
+	past, err = w.ListConfigDeliveries(t.Context(), w.owner, failing.ID, 10)
+	check("of a config that was never delivered", past, err, brief{"only", "owner", forgecroft.OutcomeFailed, 1})
+	past, err = w.ListConfigDeliveries(t.Context(), w.owner, config.ID, 10)
+	check("of a config, afterwards", past, err, third, second, first)
 	past, err = w.ListConfigDeliveries(t.Context(), w.owner, config.ID, 1)
 	check("the last one", past, err, third)
 	past, err = w.ListConfigDeliveries(t.Context(), project, config.ID, 10)
@@ -104,11 +113,11 @@ func TestPastDeliveries(t *testing.T) {
 		return allowed, failed
 	}
 	start := w.clock.Now().Add(-time.Hour)
-	if allowed, failed := count(w.owner, start); allowed != 2 || failed != 1 {
-		t.Errorf("in all: got %d and %d, want 2 and 1", allowed, failed)
+	if allowed, failed := count(w.owner, start); allowed != 2 || failed != 2 {
+		t.Errorf("in all: got %d and %d, want 2 and 2", allowed, failed)
 	}
-	if allowed, failed := count(project, start); allowed != 1 || failed != 1 {
-		t.Errorf("within a project: got %d and %d, want 1 and 1", allowed, failed)
+	if allowed, failed := count(project, start); allowed != 1 || failed != 2 {
+		t.Errorf("within a project: got %d and %d, want 1 and 2", allowed, failed)
 	}
 	if allowed, failed := count(w.owner, w.clock.Now().Add(-90*time.Second)); allowed != 0 || failed != 1 {
 		t.Errorf("of the last minute: got %d and %d, want 0 and 1", allowed, failed)

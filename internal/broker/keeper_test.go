@@ -145,6 +145,46 @@ func TestKeysAreChangedByOne(t *testing.T) {
 	}
 }
 
+// TestNoKeyGoesDuringARotation has another replica move secrets from key to key.
+func TestNoKeyGoesDuringARotation(t *testing.T) {
+	w := newWorld(t)
+	old := w.mustKeyRing(t).Keys[0].ID
+	if _, err := w.config.KeyRing.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if left, err := w.config.KeyRing.Rewrap(t.Context(), 100); err != nil {
+			t.Fatal(err)
+		} else if left == 0 {
+			break
+		}
+	}
+	err := w.store.Update(t.Context(), func(tx forgecroft.Tx) error {
+		_, err := tx.AcquireLease(t.Context(), "rotation", "another", w.clock.Now(), w.clock.Now().Add(time.Minute))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.RemoveVaultKey(t.Context(), w.owner, old); codeOf(err) != "key_in_use" {
+		t.Errorf("meanwhile: got %v, want key_in_use", err)
+	}
+	w.clock.Advance(time.Minute)
+	if err := w.RemoveVaultKey(t.Context(), w.owner, old); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// mustKeyRing returns the keys of the vault.
+func (w *world) mustKeyRing(t *testing.T) broker.KeyRing {
+	t.Helper()
+	ring, err := w.ListVaultKeys(t.Context(), w.owner)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
 // TestRotationIsTakenOver lets a replica die in the middle of a rotation: others show it, and one brings it to its end when the lease of the dead is over.
 func TestRotationIsTakenOver(t *testing.T) {
 	w := newWorld(t)

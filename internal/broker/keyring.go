@@ -114,11 +114,23 @@ func (b *Broker) RemoveVaultKey(ctx context.Context, call Call, id string) error
 		return b.settle(ctx, call, a, err)
 	}
 	e := &entry{}
-	if err := b.changeKeys(ctx, func() error { return ring.RemoveKey(ctx, id) }); err != nil {
+	if err := b.changeKeys(ctx, func() error { return b.removeKey(ctx, ring, id) }); err != nil {
 		return b.fail(ctx, call, a, e, err)
 	}
 	e.note("key_id", id)
 	return b.record(ctx, call, a, forgecroft.OutcomeAllowed, e, nil)
+}
+
+// removeKey takes a key out, unless secrets are being moved from one key to another.
+func (b *Broker) removeKey(ctx context.Context, ring forgecroft.KeyRing, id string) error {
+	rotation, err := b.leaseOf(ctx, leaseRotation)
+	if err != nil {
+		return err
+	}
+	if rotation.Expires.After(b.now()) {
+		return forgecroft.Errorf(forgecroft.KindConflict, "key_in_use", "A rotation is moving secret versions from key to key. Let it finish first.")
+	}
+	return ring.RemoveKey(ctx, id)
 }
 
 // rewrap moves what older keys seal to the primary one, in the background, until nothing is left. One replica does; the others wait for their turn, in

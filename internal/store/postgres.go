@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -128,8 +129,9 @@ func checkTransport(c *pgx.ConnConfig) error {
 
 // loopback reports whether a host names this machine alone.
 func loopback(host string) bool {
+	host, _, _ = strings.Cut(host, "%") // the zone of an IPv6 address
 	ip := net.ParseIP(host)
-	return host == "localhost" || (ip != nil && ip.IsLoopback())
+	return strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") || (ip != nil && ip.IsLoopback())
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

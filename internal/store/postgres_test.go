@@ -50,6 +50,7 @@ func TestTransport(t *testing.T) {
 		{"loopback", "postgres://u@127.0.0.1/x", "", false},
 		{"loopback of IPv6", "postgres://u@[::1]/x", "", false},
 		{"localhost", "postgres://u@localhost/x", "", false},
+		{"localhost, written otherwise", "postgres://u@LOCALHOST./x", "", false},
 		{"a socket", "postgres:///x?host=/run/postgresql", "", false},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -61,7 +61,7 @@ func (v *Vault) Rotate(ctx context.Context) (string, error) {
 			Message: "The key ring takes no more keys. Remove those that seal nothing.",
 		}
 	}
-	if err := v.keys.Save(next); err != nil {
+	if err := v.saveKeys(next); err != nil {
 		return "", fmt.Errorf("writing the new key to %s: %w", v.keys, err)
 	}
 	if err := v.notePrimary(ctx, next); err != nil {
@@ -88,16 +88,21 @@ func (v *Vault) RemoveKey(ctx context.Context, id string) error {
 		return fmt.Errorf("taking a key out of the ring: %w", err)
 	}
 	if _, readOnly := v.keys.(textKeys); readOnly {
-		return v.keys.Save(next)
+		return v.saveKeys(next)
 	}
 	if err := v.forgetKey(ctx, id); err != nil {
 		return err
 	}
-	if err := v.keys.Save(next); err != nil {
+	if err := v.saveKeys(next); err != nil {
 		return fmt.Errorf("taking the key out of %s: %w", v.keys, err)
 	}
 	v.ring.Replace(next)
 	return nil
+}
+
+// saveKeys puts a ring into the key source. This process is the only one that has the vault open, so that nobody else changes it meanwhile.
+func (v *Vault) saveKeys(ring *envelope.Ring) error {
+	return v.keys.Update(func(*envelope.Ring) (*envelope.Ring, error) { return ring, nil })
 }
 
 // ready takes the turn of an operation that changes the ring.

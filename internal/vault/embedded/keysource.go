@@ -24,9 +24,9 @@ type KeySource interface {
 	Load() (*envelope.Ring, error)
 	// Create writes the first ring durably, and fails if there is one.
 	Create(ring *envelope.Ring) error
-	// Save replaces the ring atomically and durably. KindUnprocessable with code key_source_read_only where the source cannot be written,
-	// [forgecroft.KindStorageFull] on a full disk.
-	Save(ring *envelope.Ring) error
+	// Update replaces the ring by what change makes of the one that is there, atomically and durably, while no other process does the same. A failure of change is
+	// returned as it is. KindUnprocessable with code key_source_read_only where the source cannot be written, [forgecroft.KindStorageFull] on a full disk.
+	Update(change func(now *envelope.Ring) (*envelope.Ring, error)) error
 }
 
 // fileKeys is a key ring in a file.
@@ -81,19 +81,51 @@ func (k fileKeys) Create(ring *envelope.Ring) error {
 	return syncDirectory(filepath.Dir(k.path))
 }
 
-// Save implements [KeySource].
-func (k fileKeys) Save(ring *envelope.Ring) error {
-	if err := k.replace(ring); err != nil {
-		return keySourceFailure(err)
-	}
-	return nil
-}
-
-func (k fileKeys) replace(ring *envelope.Ring) error {
+// Update implements [KeySource]. Processes that share the file take turns by a lock on a file beside it, which stays: the key file itself is replaced.
+func (k fileKeys) Update(change func(now *envelope.Ring) (*envelope.Ring, error)) error {
 	path, err := filepath.EvalSymlinks(k.path) // A rename would put a file where the link is.
 	if err != nil {
 		return fmt.Errorf("finding the key file: %w", err)
 	}
+	turn, err := lockFile(path + ".lock")
+	if err != nil {
+		return keySourceFailure(fmt.Errorf("locking the key file: %w", err))
+	}
+	defer turn.Close()
+	now, err := k.Load()
+	if err != nil {
+		return err
+	}
+	next, err := change(now)
+	if err != nil {
+		return err
+	}
+	return keySourceFailure(replace(path, next))
+}
+
+// lockFile waits for the lock on a file, which ends when it is closed. Where the file system knows no locks, there is none.
+func lockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
+		if !errors.Is(err, syscall.EINTR) {
+			break
+		}
+	}
+	if errors.Is(err, syscall.ENOLCK) || errors.Is(err, syscall.EOPNOTSUPP) {
+		err = nil
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// replace puts another ring in the place of a file.
+func replace(path string, ring *envelope.Ring) error {
 	temp, err := writeBeside(path, ring)
 	if err != nil {
 		return err
@@ -166,8 +198,10 @@ func (k textKeys) Load() (*envelope.Ring, error) {
 // Create implements [KeySource].
 func (k textKeys) Create(*envelope.Ring) error { return keySourceReadOnly(nil) }
 
-// Save implements [KeySource].
-func (k textKeys) Save(*envelope.Ring) error { return keySourceReadOnly(nil) }
+// Update implements [KeySource].
+func (k textKeys) Update(func(*envelope.Ring) (*envelope.Ring, error)) error {
+	return keySourceReadOnly(nil)
+}
 
 // readKeyText reads the text of a ring, or so much of it that the parser finds it too long.
 func readKeyText(r io.Reader) ([]byte, error) { return io.ReadAll(io.LimitReader(r, maxKeyText)) }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 	"github.com/forgecroft/forgecroft/internal/vault/envelope"
@@ -60,19 +61,58 @@ func (v *Vault) renew(ctx context.Context, m marker) error {
 		return unavailable("vault_key_mismatch", "The key source does not fit the vault: the server would not start again. Put the right key ring there.", err)
 	}
 	for _, id := range missing {
-		if _, met := v.met.Load(id); met || id == m.Primary {
-			return v.keyMissing(id)
+		if v.ring.Has(id) && !m.retired(id) {
+			return v.keepKey(id, m)
+		}
+		if err := v.missed(ctx, id, m); err != nil {
+			return err
+		}
+	}
+	if !m.notes(fresh) { // A rotation, or a removal, may have been cut off before it got there.
+		if err := v.noteRing(ctx, fresh); err != nil {
+			return err
 		}
 	}
 	if slices.Equal(fresh.IDs(), v.ring.IDs()) {
 		return nil
 	}
-	if err := v.noteRing(ctx, fresh); err != nil { // A rotation may have been cut off before it got there.
-		return err
-	}
 	v.exchange(fresh)
 	v.logger.InfoContext(ctx, "the key source has changed; its keys are in use now", "primary", fresh.Primary())
 	return nil
+}
+
+// keepKey goes on with a key that the source has lost. It is no reason to stop, unless the server would not start again.
+func (v *Vault) keepKey(id string, m marker) error {
+	if id != m.Primary {
+		return nil
+	}
+	return unavailable("vault_key_mismatch", "The key source has lost a key that this server still has in memory. Put the key ring back before the server is stopped.",
+		fmt.Errorf("%s lacks the key %s", v.keys, id))
+}
+
+// recount is how often a server that lacks a key looks whether anything is sealed with it.
+const recount = time.Minute
+
+// missed refuses to go on without a key that the vault knows, if a rotation has made it, or if something was met that it seals.
+func (v *Vault) missed(ctx context.Context, id string, m marker) error {
+	if _, spare := v.spare.Load(id); id == m.Primary && !spare {
+		return v.keyMissing(id)
+	}
+	if _, met := v.met.Load(id); !met {
+		return nil
+	}
+	if v.now().Sub(v.counted) >= recount {
+		counts, err := v.census(ctx, nil)
+		if err != nil {
+			return err
+		}
+		v.counted = v.now()
+		if counts[id] == 0 { // What it sealed has been moved, or is gone.
+			v.met.Delete(id)
+			return nil
+		}
+	}
+	return v.keyMissing(id)
 }
 
 // keyMissing is the answer of a replica whose key source has not been given a key that another one uses.

@@ -22,6 +22,7 @@ type marker struct {
 	Envelope bool              `json:"envelope"`
 	Keys     map[string][]byte `json:"keys"`              // key id → canary
 	Primary  string            `json:"primary,omitempty"` // the key that the last rotation made; empty: there was none
+	Retired  []string          `json:"retired,omitempty"` // ids of keys that were, or are being, taken out: nothing is sealed with them any more
 	version  int               // of the engine; 0: not stored yet
 }
 
@@ -76,9 +77,12 @@ func (v *Vault) noteRing(ctx context.Context, ring *envelope.Ring) error {
 	})
 }
 
-// note adds the canaries of a ring's keys.
+// note adds the canaries of a ring's keys, but for those that are taken out: a copy of the ring may still have them.
 func (m *marker) note(ring *envelope.Ring) error {
 	for _, id := range ring.IDs() {
+		if m.retired(id) {
+			continue
+		}
 		canary, err := ring.Canary(id)
 		if err != nil {
 			return err
@@ -91,9 +95,20 @@ func (m *marker) note(ring *envelope.Ring) error {
 	return nil
 }
 
-// check refuses a ring that is not the vault's: one that does not fit a canary, or has no key that the vault knows. It returns the keys of the vault
-// that the ring lacks.
+// retired reports whether nothing may be sealed with a key any more.
+func (m *marker) retired(id string) bool { return slices.Contains(m.Retired, id) }
+
+// notes reports whether the marker has every key of a ring that it should have.
+func (m *marker) notes(ring *envelope.Ring) bool {
+	return !slices.ContainsFunc(ring.IDs(), func(id string) bool { return m.Keys[id] == nil && !m.retired(id) })
+}
+
+// check refuses a ring that is not the vault's: one that does not fit a canary, has no key that the vault knows, or would seal with one that was taken out. It returns the keys
+// of the vault that the ring lacks.
 func (m *marker) check(ring *envelope.Ring, source KeySource) (missing []string, err error) {
+	if m.retired(ring.Primary()) {
+		return nil, fmt.Errorf("%s has the key %s in the first place, which was taken out of the vault; put the newest key ring there", source, ring.Primary())
+	}
 	fits := false
 	for id, canary := range m.Keys {
 		if !ring.Has(id) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"slices"
 	"strings"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
@@ -153,9 +152,6 @@ func (v *Vault) admit(ctx context.Context, m marker, o Options) error {
 	if err != nil {
 		return err
 	}
-	if slices.Contains(missing, m.Primary) {
-		return fmt.Errorf("wrong key: %s lacks the key %s, which another replica has made the primary one; put the same key ring there", o.Keys, m.Primary)
-	}
 	if len(missing) > 0 {
 		if err := v.checkUnused(ctx, missing, o.Keys); err != nil {
 			return err
@@ -174,6 +170,7 @@ func (v *Vault) checkUnused(ctx context.Context, missing []string, source KeySou
 		if n := counts[id]; n > 0 {
 			return fmt.Errorf("wrong key: %s lacks the key %s, which seals %d secret versions of the vault; put it there", source, id, n)
 		}
+		v.spare.Store(id, struct{}{})
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ const rootToken = "s.EXAMPLEroot"
 
 // keys is a key source in memory.
 type keys struct {
+	turn     sync.Mutex // held while the ring is replaced
 	mu       sync.Mutex
 	text     []byte
 	readOnly bool
@@ -50,13 +51,23 @@ func (k *keys) Create(ring *envelope.Ring) error {
 	return nil
 }
 
-func (k *keys) Save(ring *envelope.Ring) error {
-	k.mu.Lock()
-	defer k.mu.Unlock()
+func (k *keys) Update(change func(now *envelope.Ring) (*envelope.Ring, error)) error {
+	k.turn.Lock()
+	defer k.turn.Unlock()
 	if k.readOnly {
 		return forgecroft.Errorf(forgecroft.KindUnprocessable, "key_source_read_only", "It cannot be written.")
 	}
-	k.text = ring.Format()
+	now, err := k.Load()
+	if err != nil {
+		return err
+	}
+	next, err := change(now)
+	if err != nil {
+		return err
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.text = next.Format()
 	return nil
 }
 

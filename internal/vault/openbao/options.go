@@ -60,8 +60,9 @@ type KeySource interface {
 	Load() (*envelope.Ring, error)
 	// Create writes the first ring durably, and fails if there is one.
 	Create(ring *envelope.Ring) error
-	// Save replaces the ring atomically and durably.
-	Save(ring *envelope.Ring) error
+	// Update replaces the ring by what change makes of the one that is there, atomically and durably, while no other process does the same. A failure of change is
+	// returned as it is.
+	Update(change func(now *envelope.Ring) (*envelope.Ring, error)) error
 }
 
 // Clock tells the time and waits for it.

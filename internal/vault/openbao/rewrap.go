@@ -31,10 +31,8 @@ func (k *keyRing) Rewrap(ctx context.Context, limit int) (left int64, err error)
 	}
 	k.moving.turn.Lock()
 	defer k.moving.turn.Unlock()
-	if len(k.moving.pending) == 0 {
-		if err := k.adopt(ctx); err != nil { // What another replica's key seals would not be found.
-			return 0, err
-		}
+	if err := k.adopt(ctx); err != nil { // What another replica's key seals would not be found, or be moved to an older key.
+		return int64(len(k.moving.pending)), err
 	}
 	if len(k.ring.IDs()) == 1 {
 		return 0, nil // There is no older key.
@@ -113,6 +111,12 @@ func (k *keyRing) move(ctx context.Context, ref forgecroft.Reference) error {
 	if !changed {
 		return nil
 	}
+	return k.replace(ctx, ref, found, moved)
+}
+
+// replace writes a moved version over the one that was read, and destroys that. If the key that it was moved to is being taken out at the same moment, the old one is written back.
+func (k *keyRing) replace(ctx context.Context, ref forgecroft.Reference, found stored, moved []byte) error {
+	before := found.Sealed
 	found.Sealed = moved
 	a, _, err := k.write(ctx, k.data(ref), found.version, found.document)
 	switch {
@@ -122,6 +126,13 @@ func (k *keyRing) move(ctx context.Context, ref forgecroft.Reference) error {
 		return k.overtaken(ctx, ref)
 	case !a.ok():
 		return k.client.refusal(ctx, request{secret: true}, a)
+	}
+	if refused := k.confirm(ctx, moved); refused != nil {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), settleIn)
+		defer cancel()
+		found.Sealed = before
+		_, _, err := k.write(ctx, k.data(ref), found.version+1, found.document)
+		return errors.Join(refused, err)
 	}
 	k.cache.Replace(ref, moved)
 	return k.destroyBelow(ctx, ref, found.version+1)

@@ -40,7 +40,9 @@ type Vault struct {
 	heard atomic.Pointer[time.Time] // when the server last answered with the session's token being good
 
 	ringTurn sync.Mutex   // held by whoever exchanges the keys of the ring
+	counted  time.Time    // when it was last looked what the keys seal that are missing here; guarded by ringTurn
 	met      sync.Map     // ids of keys that seal something and are missing here
+	spare    sync.Map     // ids of keys that were missing at the start, and sealed nothing
 	puts     sync.RWMutex // held for reading from sealing to storing, so that a rotation can wait for what older keys seal
 	moving   moving
 
@@ -53,6 +55,15 @@ func (v *Vault) Put(ctx context.Context, ref forgecroft.Reference, binding forge
 	if err := v.usable(ctx, ref); err != nil {
 		return err
 	}
+	err := v.put(ctx, ref, binding, value)
+	if isCode(err, "vault_key_retired") {
+		err = errors.Join(err, v.adopt(ctx)) // So that the repetition succeeds.
+	}
+	return err
+}
+
+// put stores a value under whatever key is the primary one.
+func (v *Vault) put(ctx context.Context, ref forgecroft.Reference, binding forgecroft.Binding, value forgecroft.Secret) error {
 	v.puts.RLock()
 	defer v.puts.RUnlock()
 	d, err := v.document(binding, value)
@@ -80,18 +91,14 @@ func (v *Vault) Put(ctx context.Context, ref forgecroft.Reference, binding forge
 	return v.confirm(ctx, d.Sealed)
 }
 
-// confirm makes sure, after a blob was stored, that the vault still knows the key that seals it. Another replica takes a key out by having the vault forget it first and looking for what it seals
-// afterwards: so either that replica finds this blob, or we find that the key is gone.
+// confirm makes sure, after a blob was stored, that its key is not being taken out. Another replica that takes a key out says so in the marker first, and looks for what the key seals
+// afterwards: so either that replica finds this blob, or we find what it said.
 func (v *Vault) confirm(ctx context.Context, sealed []byte) error {
-	id, err := envelope.KeyID(sealed)
-	if err != nil {
-		return unsealable(err)
-	}
 	m, err := v.marker(ctx)
 	if err != nil {
 		return fmt.Errorf("reading the keys of the vault after storing a secret version: %w", err)
 	}
-	if _, known := m.Keys[id]; !known {
+	if id := sealedBy(document{Sealed: sealed}); m.retired(id) {
 		return unavailable("vault_key_retired", "The key that the secret version was sealed with was taken out of use at the same moment. Repeat the request.", fmt.Errorf("key %s", id))
 	}
 	return nil
