@@ -1,15 +1,20 @@
 package console_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/forgecroft/forgecroft/internal/servertest"
 	"github.com/forgecroft/forgecroft/sdk"
 )
+
+// revisionField is the hidden field of what a form was made for.
+var revisionField = regexp.MustCompile(`name="revision" value="([0-9]+)"`)
 
 // TestTheTourByHand does by forms what the README does by commands: project, credential, secrets, verification, workspace, attachment; then a run gets it all.
 func TestTheTourByHand(t *testing.T) {
@@ -51,11 +56,15 @@ func TestTheTourByHand(t *testing.T) {
 	}
 }
 
+// deliveries counts those of [delivered]: each has a project of its own.
+var deliveries atomic.Int64
+
 // delivered returns the value that a run gets for a variable.
 func delivered(t *testing.T, s *servertest.Server, configID, name string) string {
 	t.Helper()
-	project := must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "for " + configID}))(t)
-	w := must(s.Owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: "for " + configID, ProjectID: project.ID, CredentialConfigIDs: []string{configID}}))(t)
+	place := fmt.Sprint("for ", configID, " ", deliveries.Add(1))
+	project := must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: place}))(t)
+	w := must(s.Owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: place, ProjectID: project.ID, CredentialConfigIDs: []string{configID}}))(t)
 	return must(s.Owner.Deliver(t.Context(), w.ID, sdk.DeliverRequest{}))(t).Env[name]
 }
 
@@ -87,7 +96,7 @@ func TestBytesOfSecrets(t *testing.T) {
 	if p := b.upload("/console/credentials/"+c.ID+"/secrets", "name0", "VALUE", "value0.file", "EXAMPLE \xff"); p.Status != http.StatusUnprocessableEntity {
 		t.Errorf("a file that is no text: got status %d, want 422", p.Status)
 	}
-	if p := b.upload("/console/credentials/"+c.ID+"/secrets", "name0", "VALUE", "value0", "a", "name1", "VALUE", "value1", "b"); p.Status != http.StatusUnprocessableEntity {
+	if p := b.upload("/console/credentials/"+c.ID+"/secrets", "name0", "VALUE", "value0", "a", "place", "VALUE", "value1", "b"); p.Status != http.StatusUnprocessableEntity {
 		t.Errorf("a name twice: got status %d, want 422", p.Status)
 	}
 }

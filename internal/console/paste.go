@@ -16,6 +16,7 @@ type PasteView struct {
 	Title, Lead string
 	Fields      []Field // of the credential that is to be made; empty: it exists
 	Paste       Field
+	Revision    int64      // of the credential, if it exists
 	Found       *FoundView // nil: nothing was asked yet
 	Submit      string
 	Back        string
@@ -81,10 +82,10 @@ func wrongPaste(message string) error {
 // complete adds what the text does not say: from the fields that were shown beside it, or else, for a credential that exists, what is stored and no secret, such as a region.
 func (f found) complete(v *visit, config forgecroft.CredentialConfig) error {
 	for _, field := range f.rest() {
-		text := config.Public[field.Name]
-		if f.asked(v) {
+		text, name := config.Public[field.Name], "data."+field.Name
+		if f.asked(v) && (v.PostForm.Has(name) || field.Secret) {
 			var err error
-			if text, err = secretText(v, "data."+field.Name, field.Secret); err != nil {
+			if text, err = secretText(v, name, field.Secret); err != nil {
 				return err
 			}
 		}
@@ -112,17 +113,17 @@ func (f found) check() error {
 // view puts into words what was found, and makes inputs of what was not.
 func (c *Console) view(v *visit, f found, config forgecroft.CredentialConfig) (*FoundView, error) {
 	view := &FoundView{Type: f.Type, Title: f.credentialType.Title, Form: f.Form}
+	_, wrong := f.credentialType.Check(f.data)
 	for _, name := range f.Found.Fields() {
 		part := FoundPart{Name: name, Length: utf8.RuneCountInString(f.Values[name])}
 		if field, known := f.credentialType.Field(name); known {
 			part.Name = field.Title
-			if !field.Secret {
+			if !field.Secret && len(wrong) == 0 { // Where something is wrong, a secret may stand in the wrong place.
 				part.Value = f.Values[name]
 			}
 		}
 		view.Parts = append(view.Parts, part)
 	}
-	_, wrong := f.credentialType.Check(f.data)
 	for _, d := range f.rest() {
 		field, err := c.secretField(v, config, d)
 		if err != nil {
@@ -131,8 +132,8 @@ func (c *Console) view(v *visit, f found, config forgecroft.CredentialConfig) (*
 		if field.Error = messageOf(wrong, field.Name); d.Secret && !d.Required && field.Error == "" {
 			continue // Most have none, such as a session token.
 		}
-		if f.asked(v) && !d.Secret {
-			field.Value = v.line(field.Name)
+		if field.Error != "" {
+			field.Value = "" // It may be a secret in the wrong place.
 		}
 		view.Fields = append(view.Fields, field)
 		wrong = slices.DeleteFunc(wrong, func(e forgecroft.FieldError) bool { return e.Field == field.Name })
@@ -267,7 +268,7 @@ func (c *Console) pastePage(v *visit, config forgecroft.CredentialConfig) Page {
 		lead += " What is no secret and not pasted stays, such as a region."
 	}
 	return v.page("Paste the secrets", "credentials", PasteView{
-		Title: "Paste the secrets", Lead: lead, Paste: pasteField(v), Submit: "Store", Back: Root + "credentials/" + config.ID, BackName: config.Name,
+		Title: "Paste the secrets", Lead: lead, Paste: pasteField(v), Submit: "Store", Back: Root + "credentials/" + config.ID, BackName: config.Name, Revision: config.Revision,
 	})
 }
 
@@ -289,7 +290,7 @@ func (c *Console) storePaste(v *visit) (answer, error) {
 		err = f.complete(v, config)
 	}
 	if err == nil {
-		_, err = c.broker.StoreSecrets(v.Context(), v.creates(), config.ID, f.data)
+		_, err = c.broker.StoreSecrets(v.Context(), v.replaces(), config.ID, f.data)
 	}
 	if err != nil {
 		return v.again(err, form)

@@ -25,6 +25,7 @@ const (
 type SecretsView struct {
 	Name, Type, TypeTitle, Description, DocsURL string
 	Version                                     int64 // the one that it replaces; 0: none
+	Revision                                    int64 // of the config that the form was made for
 	Fields                                      []Field
 	Pairs                                       []Pair // rows of names and values; empty: the type has fields of its own
 	Back                                        string
@@ -33,10 +34,14 @@ type SecretsView struct {
 
 func (SecretsView) template() string { return "secrets" }
 
+// MaxPairs is how many variables a form takes.
+func (SecretsView) MaxPairs() int { return maxPairs }
+
 // Pair is one row of a variable. Its value is never there.
 type Pair struct {
-	Row  int
-	Name string
+	Row   int
+	Name  string
+	Empty bool // it is meant to have no value
 }
 
 // secretsForm shows the form of a type.
@@ -70,7 +75,7 @@ func (c *Console) typed(v *visit) (forgecroft.CredentialConfig, forgecroft.Crede
 func (c *Console) secretsPage(v *visit, config forgecroft.CredentialConfig, t forgecroft.CredentialType) (Page, error) {
 	view := SecretsView{
 		Name: config.Name, Type: t.Name, TypeTitle: t.Title, Description: t.Description, DocsURL: t.DocsURL, Version: config.SecretVersion,
-		Back: Root + "credentials/" + config.ID,
+		Back: Root + "credentials/" + config.ID, Revision: config.Revision,
 	}
 	if t.Source == nil {
 		view.Paste = view.Back + "/paste"
@@ -91,21 +96,21 @@ func (c *Console) secretsPage(v *visit, config forgecroft.CredentialConfig, t fo
 
 // pairs are the rows of the form: the names that were just typed, or those that are stored, and some more.
 func pairs(v *visit, config forgecroft.CredentialConfig) []Pair {
-	names := config.Fields
-	if v.problem != nil {
-		names = nil
+	rows := []Pair{}
+	if v.problem == nil {
+		for _, name := range config.Fields {
+			rows = append(rows, Pair{Name: name})
+		}
+	} else {
 		for i := range maxPairs {
 			if name := v.line(fmt.Sprintf("name%d", i)); name != "" {
-				names = append(names, name)
+				rows = append(rows, Pair{Name: name, Empty: v.field(fmt.Sprintf("empty%d", i)) != ""})
 			}
 		}
 	}
-	rows := make([]Pair, max(pairRows, len(names)))
+	rows = append(rows, make([]Pair, min(pairRows, maxPairs-len(rows)))...)
 	for i := range rows {
 		rows[i].Row = i
-		if i < len(names) {
-			rows[i].Name = names[i]
-		}
 	}
 	return rows
 }
@@ -135,10 +140,15 @@ func (c *Console) secretField(v *visit, config forgecroft.CredentialConfig, d fo
 	return f, nil
 }
 
-// chosen is the value of a field that is no secret: as it was just typed, as it is stored, or the default.
+// chosen is the value of a field that is no secret: as it was just typed, as it is stored, or the default. What was typed and is refused does not come back: it may be a secret that
+// stands in the wrong place.
 func chosen(v *visit, config forgecroft.CredentialConfig, d forgecroft.Field) string {
-	if v.problem != nil {
-		return v.line("data." + d.Name)
+	name := "data." + d.Name
+	if v.problem.Of(name) != "" {
+		return ""
+	}
+	if v.problem != nil || v.PostForm.Has(name) {
+		return v.line(name)
 	}
 	if value, stored := config.Public[d.Name]; stored {
 		return value
@@ -191,8 +201,7 @@ func (c *Console) storeSecrets(v *visit) (answer, error) {
 	}
 	data, err := readSecrets(v, t)
 	if err == nil {
-		call := v.creates()
-		_, err = c.broker.StoreSecrets(v.Context(), call, config.ID, data)
+		_, err = c.broker.StoreSecrets(v.Context(), v.replaces(), config.ID, data)
 	}
 	if err != nil {
 		return v.again(err, func() (Page, error) { return c.secretsPage(v, config, t) })
@@ -227,8 +236,10 @@ func encoded(field forgecroft.Field, text string) json.RawMessage {
 	return quoted(text)
 }
 
-// readPairs reads the rows of free variables. A name that stands twice is refused: one of its values would be lost.
+// readPairs reads the rows of free variables. A name that stands twice is refused: one of its values would be lost. So is one without a value that nobody has called empty: the names of
+// what is stored stand in the form, and their values do not.
 func readPairs(v *visit, data map[string]json.RawMessage) error {
+	var wrong []forgecroft.FieldError
 	for i := range maxPairs {
 		name := v.line(fmt.Sprintf("name%d", i))
 		value, err := secretText(v, fmt.Sprintf("value%d", i), true)
@@ -239,11 +250,17 @@ func readPairs(v *visit, data map[string]json.RawMessage) error {
 			continue
 		}
 		if _, twice := data[name]; twice {
-			return forgecroft.Invalid([]forgecroft.FieldError{{Field: "data." + name, Code: "duplicate", Message: "This name stands in two rows."}})
+			wrong = append(wrong, forgecroft.FieldError{Field: "data." + name, Code: "duplicate", Message: "This name stands in two rows."})
+		}
+		if value == "" && v.field(fmt.Sprintf("empty%d", i)) == "" {
+			wrong = append(wrong, forgecroft.FieldError{
+				Field: "data." + name, Code: "required",
+				Message: "Give its value: what is stored is never shown and not kept. Say that it is empty if it is meant to be, or take the name away.",
+			})
 		}
 		data[name] = quoted(value)
 	}
-	return nil
+	return forgecroft.Invalid(wrong)
 }
 
 // quoted is a text as JSON. Strings always marshal.
@@ -258,10 +275,15 @@ func quoted(text string) json.RawMessage {
 // secretText is what stands in a field or, byte for byte, in the file beside it. A browser sends CR LF for every line end of a text area; what the person
 // typed or pasted there has LF (HTML, 4.10.11), so LF it is.
 func secretText(v *visit, name string, secret bool) (string, error) {
-	if text, found, err := fileText(v, name+".file"); err != nil || found {
-		return text, err
-	}
-	if secret {
+	text, found, err := fileText(v, name+".file")
+	switch {
+	case err != nil:
+		return "", err
+	case found && v.line(name) != "":
+		return "", forgecroft.Invalid([]forgecroft.FieldError{{Field: name, Code: "given_twice", Message: "There is a text and a file. Clear the text, or choose no file."}})
+	case found:
+		return text, nil
+	case secret:
 		return v.field(name), nil
 	}
 	return v.line(name), nil

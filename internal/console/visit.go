@@ -46,6 +46,13 @@ func (v *visit) changes() broker.Call {
 	return call
 }
 
+// replaces is both: it makes a version of what the form was made for, once.
+func (v *visit) replaces() broker.Call {
+	call := v.creates()
+	call.IfMatch = v.changes().IfMatch
+	return call
+}
+
 // once takes the idempotency key of a form, if it is one of ours.
 func once(text string) string {
 	if !forgecroft.ValidID(text) {

@@ -63,6 +63,7 @@ func checkAWSStatic(input map[string]json.RawMessage) (forgecroft.Values, []forg
 	f := decode(awsStaticFields(), input)
 	f.clean("access_key_id", "secret_access_key", "session_token", "region")
 	f.checkKeyID()
+	f.checkNoSecretID()
 	if secret, ok := f.checked("secret_access_key"); ok && amazonKeyID.MatchString(secret) {
 		f.fail("secret_access_key", "invalid_format", "The field secret_access_key holds an access key id. The two values may be swapped.")
 	}
@@ -70,6 +71,24 @@ func checkAWSStatic(input map[string]json.RawMessage) (forgecroft.Values, []forg
 		f.fail("region", "invalid_value", "The field region is not a region of AWS, such as eu-central-1. For Cloudflare R2 it is auto.")
 	}
 	return f.result()
+}
+
+// amazonSecret matches what AWS gives out as a secret access key. Key ids of other stores are shorter or longer, or hexadecimal.
+var (
+	amazonSecret = regexp.MustCompile(`^[A-Za-z0-9/+]{40}$`)
+	hexadecimal  = regexp.MustCompile(`^[0-9a-f]+$`)
+)
+
+// checkNoSecretID refuses a secret in the place of the id: ids are no secret, and are shown.
+func (f *form) checkNoSecretID() {
+	id, ok := f.checked("access_key_id")
+	if !ok {
+		return
+	}
+	likeSecret := amazonSecret.MatchString(id) && !hexadecimal.MatchString(id)
+	if secret, given := f.checked("secret_access_key"); likeSecret || (given && id == secret) {
+		f.fail("access_key_id", "invalid_format", "The field access_key_id holds what looks like a secret access key. The two values may be swapped.")
+	}
 }
 
 // checkKeyID holds an id that claims to be Amazon's to Amazon's form, and the session token to the kind of the key.

@@ -25,13 +25,15 @@ document.addEventListener("click", async (event) => {
     const row = rows.lastElementChild.cloneNode(true);
     const number = rows.children.length;
     row.querySelectorAll("[name], [id], [for]").forEach((element) => {
-      for (const attribute of ["name", "id", "for"]) {
+      for (const attribute of ["name", "id", "for", "data-drop"]) {
         const value = element.getAttribute(attribute);
         if (value) element.setAttribute(attribute, value.replace(/\d+/, number));
       }
-      if (element.matches("input, textarea")) element.value = "";
+      if (element.matches("[type=checkbox]")) element.checked = false;
+      else if (element.matches("input, textarea")) element.value = "";
     });
     rows.append(row);
+    add.hidden = rows.children.length >= Number(add.dataset.most);
     row.querySelector("input").focus();
   }
 });
