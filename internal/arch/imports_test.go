@@ -47,6 +47,7 @@ var allowed = map[string][]string{ // package → packages it may import
 	"internal/servertest/process": {},
 	"internal/servertest/node":    {},
 	"internal/servertest/sso":     {"internal/servertest/node"},
+	"internal/servertest/leak":    {},
 	"internal/servertest":         {"internal/pgtest", "internal/server", "internal/fake/...", "internal/forgecroft", "sdk"},
 	"bench":                       {"sdk", "internal/fake/...", "internal/pgserver"},
 	"demo":                        {"sdk", "internal/fake/..."},

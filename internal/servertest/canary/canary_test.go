@@ -21,6 +21,7 @@ import (
 	fakecloudflare "github.com/forgecroft/forgecroft/internal/fake/cloudflare"
 	"github.com/forgecroft/forgecroft/internal/fake/fault"
 	"github.com/forgecroft/forgecroft/internal/servertest"
+	"github.com/forgecroft/forgecroft/internal/servertest/leak"
 	"github.com/forgecroft/forgecroft/sdk"
 )
 
@@ -34,7 +35,7 @@ const (
 // house is a server whose words are kept.
 type house struct {
 	*servertest.Server
-	scanner scanner
+	scanner leak.Scanner
 	mu      sync.Mutex
 	said    []said            // guarded by mu
 	scratch string            // the directory for temporary files
@@ -71,22 +72,22 @@ func TestNothingLeaks(t *testing.T) {
 	h.MustStop(t)
 
 	for _, s := range h.said {
-		h.scanner.check(t, s.what, []byte(s.text))
+		h.scanner.Check(t, s.what, []byte(s.text))
 	}
 	if log := h.Log.String(); strings.Count(log, "\n") < 100 {
 		t.Errorf("the log has only this: %s", log)
 	} else {
-		h.scanner.check(t, "the log", []byte(log))
+		h.scanner.Check(t, "the log", []byte(log))
 	}
-	if n := h.scanner.checkTree(t, h.DataDir); n < 100<<10 {
+	if n := h.scanner.CheckTree(t, h.DataDir); n < 100<<10 {
 		t.Errorf("the data directory holds only %d bytes", n)
 	}
-	h.scanner.checkTree(t, h.scratch)
+	h.scanner.CheckTree(t, h.scratch)
 	keys, err := os.ReadFile(h.keys)
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.scanner.check(t, "the key file", keys)
+	h.scanner.Check(t, "the key file", keys)
 	h.checkKeysStayAlone(t, string(keys))
 	h.checkControl(t)
 }
@@ -94,17 +95,17 @@ func TestNothingLeaks(t *testing.T) {
 // checkControl looks in the same places for a text that is no secret: it must be there, or the scan looks into the wrong places.
 func (h *house) checkControl(t *testing.T) {
 	t.Helper()
-	var s scanner
-	s.add("the control", control)
+	var s leak.Scanner
+	s.Add("the control", control)
 	var answers strings.Builder
 	for _, said := range h.said {
 		answers.WriteString(said.text)
 	}
-	if s.find([]byte(answers.String())) == nil {
+	if s.Find([]byte(answers.String())) == nil {
 		t.Error("the control is in no answer")
 	}
 	inner := &testing.T{}
-	if s.checkTree(inner, h.DataDir); !inner.Failed() {
+	if s.CheckTree(inner, h.DataDir); !inner.Failed() {
 		t.Error("the control is not in the data directory")
 	}
 }
@@ -116,7 +117,7 @@ func mustOpen(t *testing.T) *house {
 	t.Setenv("TMPDIR", h.scratch)
 	t.Setenv("SQLITE_TMPDIR", h.scratch)
 	h.Server = servertest.MustStart(t, map[string]string{"log-level": "debug", "key-file": h.keys})
-	h.scanner.add("the owner key", h.OwnerKey[len("fc_live_")+33:]) // The public part before it is the key's id.
+	h.scanner.Add("the owner key", h.OwnerKey[len("fc_live_")+33:]) // The public part before it is the key's id.
 	return h
 }
 
@@ -172,14 +173,14 @@ func (h *house) canary(name string) string {
 		b.WriteString(text[4*i:4*i+4] + odd)
 	}
 	value := b.String() + text[44:]
-	h.scanner.add(name, value)
+	h.scanner.Add(name, value)
 	return value
 }
 
 // letters makes a canary of so many letters and digits.
 func (h *house) letters(name string, n int) string {
 	value := (rand.Text() + rand.Text() + rand.Text() + rand.Text())[:n]
-	h.scanner.add(name, value)
+	h.scanner.Add(name, value)
 	return value
 }
 
@@ -213,9 +214,9 @@ func (h *house) mustStore(t *testing.T) {
 	}
 	h.keyFile = string(keyFile)
 	private := member(t, h.keyFile, "private_key")
-	h.scanner.add("the private key", private[strings.Index(private, "\n")+100:strings.Index(private, "\n-----END")]) // What all keys begin and end with is no secret.
+	h.scanner.Add("the private key", private[strings.Index(private, "\n")+100:strings.Index(private, "\n-----END")]) // What all keys begin and end with is no secret.
 	if block, _ := pem.Decode([]byte(private)); block != nil {
-		h.scanner.add("the private key's numbers", string(block.Bytes[64:]))
+		h.scanner.Add("the private key's numbers", string(block.Bytes[64:]))
 	}
 	h.addConfig(t, "token", "gcp_service_account", map[string]any{"service_account_key": h.keyFile})
 	h.addConfig(t, "key", "gcp_service_account", map[string]any{"service_account_key": h.keyFile, "delivery": "key"})
@@ -293,10 +294,10 @@ func (h *house) mustDeliver(t *testing.T, workspace string) sdk.Environment {
 	}
 	for _, name := range []string{"AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GOOGLE_OAUTH_ACCESS_TOKEN"} {
 		if value, set := e.Env[name]; set {
-			h.scanner.add("what was delivered as "+name, value)
+			h.scanner.Add("what was delivered as "+name, value)
 		}
 	}
-	if h.scanner.find([]byte(reply.Body)) == nil {
+	if h.scanner.Find([]byte(reply.Body)) == nil {
 		t.Error("the delivery holds no secret: the scanner looks for the wrong thing")
 	}
 	return e

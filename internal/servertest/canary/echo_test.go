@@ -27,7 +27,7 @@ func (e *echo) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.seen = append(e.seen, sent)
-	quoted := string(mustJSON(sent, true))
+	quoted := jsonText(sent)
 	w.Header().Set("X-Echo", strings.ReplaceAll(sent, "\n", " "))
 	switch {
 	case strings.HasPrefix(r.URL.Path, "/client/"):
@@ -73,9 +73,9 @@ func TestProvidersThatEcho(t *testing.T) {
 			h.MustStop(t)
 			h.mustHaveSeen(t, e)
 			for _, s := range append(h.said, said{"the log", h.Log.String()}) {
-				h.scanner.check(t, s.what, []byte(s.text))
+				h.scanner.Check(t, s.what, []byte(s.text))
 			}
-			h.scanner.checkTree(t, h.DataDir)
+			h.scanner.CheckTree(t, h.DataDir)
 		})
 	}
 }
@@ -91,14 +91,14 @@ func (h *house) mustHaveSeen(t *testing.T, e *echo) {
 	}
 	for _, sent := range e.seen {
 		if _, signature, found := strings.Cut(sent, "Signature="); found {
-			h.scanner.add("a signature", strings.Fields(signature)[0])
+			h.scanner.Add("a signature", strings.Fields(signature)[0])
 		}
 		if _, assertion, found := strings.Cut(sent, "assertion="); found {
 			assertion, _, _ = strings.Cut(assertion, "&")
 			if i := strings.LastIndex(assertion, "."); i > 0 {
-				h.scanner.add("an assertion's signature", assertion[i+1:])
+				h.scanner.Add("an assertion's signature", assertion[i+1:])
 				if raw, err := base64.RawURLEncoding.DecodeString(assertion[i+1:]); err == nil {
-					h.scanner.add("an assertion's signature in bytes", string(raw))
+					h.scanner.Add("an assertion's signature in bytes", string(raw))
 				}
 			}
 		}

@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	_ "modernc.org/sqlite" // reads a copy of the vault
+
+	"github.com/forgecroft/forgecroft/internal/servertest/leak"
 )
 
 // misuse sends secrets and API keys in requests that are wrong in the ways in which people get them wrong.
@@ -25,7 +27,7 @@ func (h *house) misuse(t *testing.T) {
 		path := "/credential-configs/" + h.configs[name] + "/secrets"
 		inner := strings.TrimSuffix(strings.TrimPrefix(body, `{"data":`), "}")
 		for _, wrong := range []string{
-			body[:len(body)-3], body + "x", body + body, inner, "[" + body + "]", strings.Replace(body, "data", "Data", 1), strings.Replace(body, `":"`, `":["`, 2), `{"data":` + string(mustJSON(inner, true)) + "}",
+			body[:len(body)-3], body + "x", body + body, inner, "[" + body + "]", strings.Replace(body, "data", "Data", 1), strings.Replace(body, `":"`, `":["`, 2), `{"data":` + jsonText(inner) + "}",
 			strings.Replace(inner, "{", `{"no_such_field":1,`, 1), `{"data":` + strings.Replace(inner, "{", `{"no-such-field":1,`, 1) + "}", strings.Replace(body, `":"`, `":"\u0000`, 1), strings.Replace(body, `":"`, "\":\"\xff", 1),
 		} {
 			if reply := h.call(t, "POST", path, wrong); reply.Status < 400 || reply.Status >= 500 {
@@ -52,14 +54,14 @@ func (h *house) misuse(t *testing.T) {
 	h.call(t, "GET", "/whoami", "", "Authorization", h.OwnerKey)
 	h.call(t, "GET", "/whoami", "", "Authorization", "Bearer "+h.OwnerKey+"x")
 	h.call(t, "GET", "/whoami", "", "Cookie", "key="+h.OwnerKey, "X-Request-Id", odd, "User-Agent", odd)
-	h.call(t, "POST", "/workspaces/"+h.workspaces(t)[0]+"/environment", string(mustRunID(odd)))
+	h.call(t, "POST", "/workspaces/"+h.workspaces(t)[0]+"/environment", `{"run_id":`+jsonText(odd)+"}")
 	h.misuseKey(t)
 }
 
-// mustRunID is a delivery's body with a name of the run that is a secret.
-func mustRunID(secret string) []byte {
-	text, _ := json.Marshal(map[string]string{"run_id": secret}) // A string can always be encoded.
-	return text
+// jsonText is a text as JSON has it.
+func jsonText(text string) string {
+	quoted, _ := json.Marshal(text) // A string can always be encoded.
+	return string(quoted)
 }
 
 // misuseKey makes an API key, which is in clear in one answer, uses it well and badly, and revokes it.
@@ -68,8 +70,8 @@ func (h *house) misuseKey(t *testing.T) {
 	const body = `{"name":"ci","role":"reader"}`
 	made := h.MustCall(t, h.OwnerKey, "POST", "/api-keys", body, "Idempotency-Key", "once")
 	key, id := member(t, made.Body, "key"), member(t, made.Body, "id")
-	h.scanner.add("an API key", key[len("fc_live_")+33:])
-	if h.scanner.find([]byte(made.Body)) == nil {
+	h.scanner.Add("an API key", key[len("fc_live_")+33:])
+	if h.scanner.Find([]byte(made.Body)) == nil {
 		t.Error("the new API key is not in its answer: the scanner looks for the wrong thing")
 	}
 	if again := h.call(t, "POST", "/api-keys", body, "Idempotency-Key", "once"); again.Status != http.StatusConflict {
@@ -105,8 +107,8 @@ func (h *house) replace(t *testing.T) {
 // scanLive scans the data directory of the running server: what a crash would leave behind, with write-ahead logs.
 func (h *house) scanLive(t *testing.T) {
 	t.Helper()
-	h.scanner.checkTree(t, h.DataDir)
-	h.scanner.checkTree(t, h.scratch)
+	h.scanner.CheckTree(t, h.DataDir)
+	h.scanner.CheckTree(t, h.scratch)
 	logs, err := filepath.Glob(filepath.Join(h.DataDir, "*-wal"))
 	if err != nil || len(logs) == 0 {
 		t.Fatalf("there is no write-ahead log to look into: %v", err)
@@ -173,7 +175,7 @@ func (h *house) delete(t *testing.T) {
 			t.Errorf("deleting %s: %d %s", name, reply.Status, reply.Body)
 		}
 		h.call(t, "GET", "/credential-configs/"+id, "")
-		h.scanner.add("the sealed secrets of "+name, string(blobs[id][10:])) // In front stands the id of the key.
+		h.scanner.Add("the sealed secrets of "+name, string(blobs[id][10:])) // In front stands the id of the key.
 	}
 }
 
@@ -216,19 +218,19 @@ func (h *house) checkKeysStayAlone(t *testing.T, file string) {
 	if len(keys) < 2 {
 		t.Fatalf("the key file has %d keys, want those before and after the rotation", len(keys))
 	}
-	var s scanner
+	var s leak.Scanner
 	for i, key := range keys {
 		raw, err := base64.RawURLEncoding.DecodeString(key[1])
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.add(fmt.Sprintf("key %d of the vault", i), key[1])
-		s.add(fmt.Sprintf("key %d of the vault, in bytes", i), string(raw))
+		s.Add(fmt.Sprintf("key %d of the vault", i), key[1])
+		s.Add(fmt.Sprintf("key %d of the vault, in bytes", i), string(raw))
 	}
-	s.checkTree(t, h.DataDir)
-	s.checkTree(t, h.scratch)
-	s.check(t, "the log", []byte(h.Log.String()))
+	s.CheckTree(t, h.DataDir)
+	s.CheckTree(t, h.scratch)
+	s.Check(t, "the log", []byte(h.Log.String()))
 	for _, said := range h.said {
-		s.check(t, said.what, []byte(said.text))
+		s.Check(t, said.what, []byte(said.text))
 	}
 }

@@ -1,4 +1,5 @@
-package canary_test
+// Package leak finds secrets where they must not be, in every encoding in which programs write them. Only tests import it.
+package leak
 
 import (
 	"bytes"
@@ -21,14 +22,14 @@ import (
 // window is how many bytes of a secret, in whatever encoding, are too many to be a coincidence.
 const window = 12
 
-// scanner finds secrets in bytes, also pieces of them, in the encodings that programs write.
-type scanner struct {
+// Scanner finds secrets in bytes, also pieces of them, in the encodings that programs write.
+type Scanner struct {
 	windows map[[window]byte]string // a piece of an encoded secret → whose it is
 	first   [1 << 16]bool           // how pieces begin: most places need no look into the map
 }
 
-// add makes the scanner look for a secret.
-func (s *scanner) add(name, secret string) {
+// Add makes the scanner look for a secret.
+func (s *Scanner) Add(name, secret string) {
 	if s.windows == nil {
 		s.windows = map[[window]byte]string{}
 	}
@@ -43,7 +44,7 @@ func (s *scanner) add(name, secret string) {
 }
 
 // addWindow adds one piece.
-func (s *scanner) addWindow(name string, piece []byte) {
+func (s *Scanner) addWindow(name string, piece []byte) {
 	s.windows[[window]byte(piece)] = name
 	s.first[uint16(piece[0])<<8|uint16(piece[1])] = true
 }
@@ -82,8 +83,8 @@ func mustJSON(text string, plain bool) []byte {
 	return bytes.TrimSpace(b.Bytes())
 }
 
-// find names what is in data, compressed parts of it included; nil: nothing.
-func (s *scanner) find(data []byte) []string {
+// Find names what is in data, compressed parts of it included; nil: nothing.
+func (s *Scanner) Find(data []byte) []string {
 	found := map[string]bool{}
 	for at := 0; at+window <= len(data); at++ {
 		if !s.first[uint16(data[at])<<8|uint16(data[at+1])] {
@@ -102,7 +103,7 @@ func (s *scanner) find(data []byte) []string {
 		rest = rest[i:]
 		if zipped, err := gzip.NewReader(bytes.NewReader(rest)); err == nil {
 			text, _ := io.ReadAll(io.LimitReader(zipped, 16<<20)) // As much of it as is whole.
-			for _, name := range s.find(text) {
+			for _, name := range s.Find(text) {
 				found[fmt.Sprintf("%s of what is compressed at byte %d", name, at)] = true
 			}
 		}
@@ -116,89 +117,33 @@ func (s *scanner) find(data []byte) []string {
 	return names
 }
 
-// check complains about secrets in data.
-func (s *scanner) check(t *testing.T, where string, data []byte) {
+// Check complains about secrets in data.
+func (s *Scanner) Check(t testing.TB, where string, data []byte) {
 	t.Helper()
-	if names := s.find(data); len(names) > 0 {
+	if names := s.Find(data); len(names) > 0 {
 		t.Errorf("%s holds %d pieces of secrets: %.600s", where, len(names), strings.Join(names, "; "))
 	}
 }
 
-// checkTree scans every file below a directory, and their names. It returns how many bytes it read.
-func (s *scanner) checkTree(t *testing.T, dir string) int {
+// CheckTree scans every file below a directory, and their names. It returns how many bytes it read.
+func (s *Scanner) CheckTree(t testing.TB, dir string) int {
 	t.Helper()
 	total := 0
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
-		s.check(t, "the name "+path, []byte(path))
+		s.Check(t, "the name "+path, []byte(path))
 		if d.IsDir() {
 			return nil
 		}
 		data, err := os.ReadFile(path)
 		total += len(data)
-		s.check(t, path, data)
+		s.Check(t, path, data)
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return total
-}
-
-// TestScannerFinds plants a secret in each encoding, whole and in pieces, among other bytes: what finds nothing proves nothing.
-func TestScannerFinds(t *testing.T) {
-	const planted = `Zq8"\<&>é/+ %41~kW3vXy7RtPb2`
-	var s scanner
-	s.add("the secret", planted)
-	noise := bytes.Repeat([]byte("noise "), 100)
-	if names := s.find(noise); names != nil {
-		t.Fatalf("finds %v where nothing is", names)
-	}
-	plant := func(encoded []byte) []byte { return slices.Concat(noise, encoded, noise) }
-	forms := encodings(planted)
-	if len(forms) < 18 {
-		t.Errorf("looks for %d encodings", len(forms))
-	}
-	for name, encoded := range forms {
-		t.Run(name, func(t *testing.T) {
-			if s.find(plant(encoded)) == nil {
-				t.Error("is not found")
-			}
-			if len(encoded) >= 2*window && s.find(plant(encoded[1:])) == nil {
-				t.Error("is not found when its beginning is cut off")
-			}
-		})
-	}
-	for offset := range 3 {
-		text := strings.Repeat("x", offset) + planted + "yz"
-		if s.find(plant([]byte(base64.StdEncoding.EncodeToString([]byte(text))))) == nil || s.find(plant([]byte(base64.URLEncoding.EncodeToString([]byte(text))))) == nil {
-			t.Errorf("is not found in base64 of a text where it begins at %d", offset)
-		}
-	}
-	var zipped bytes.Buffer
-	z := gzip.NewWriter(&zipped)
-	_, _ = z.Write(plant([]byte(planted)))
-	_ = z.Close()
-	if s.find(plant(zipped.Bytes())) == nil {
-		t.Error("is not found in a gzip member")
-	}
-}
-
-// TestScannerFindsInFiles plants a secret in a file of a tree.
-func TestScannerFindsInFiles(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.MkdirAll(filepath.Join(dir, "a", "b"), 0o700); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "a", "b", "c"), []byte("xEXAMPLE-of-a-secret"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var s scanner
-	s.add("the secret", "EXAMPLE-of-a-secret")
-	inner := &testing.T{}
-	if s.checkTree(inner, dir); !inner.Failed() {
-		t.Error("a planted secret is not found")
-	}
 }
