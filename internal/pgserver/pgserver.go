@@ -240,6 +240,15 @@ func (s *Server) Kill() {
 	_ = os.Remove(filepath.Join(s.dir, "data", "postmaster.pid"))
 }
 
+// Halt ends the server as an administrator does: whoever is connected is cut off, and all that was written is in its files, until [Server.Start].
+func (s *Server) Halt() {
+	_ = s.cmd.Process.Signal(syscall.SIGINT)
+	<-s.done
+}
+
+// DataDir is where the server keeps everything, write-ahead logs included.
+func (s *Server) DataDir() string { return filepath.Join(s.dir, "data") }
+
 // Stop ends the server and removes all that it kept.
 func (s *Server) Stop() {
 	s.Thaw()

@@ -64,11 +64,19 @@ func (b *Buffer) String() string {
 // FORGECROFT_TEST_DATABASE=postgres in the environment it keeps its metadata in a fresh PostgreSQL database.
 func MustStart(t testing.TB, flags map[string]string) *Server {
 	t.Helper()
-	s := &Server{AWS: fakeaws.New(nil), GCP: fakegcp.New(nil), Cloudflare: fakecloudflare.New(nil), DataDir: filepath.Join(t.TempDir(), "data"), Log: &Buffer{}}
-	ownerFile := filepath.Join(t.TempDir(), "owner.key")
+	database := ""
 	if os.Getenv("FORGECROFT_TEST_DATABASE") == "postgres" {
-		s.environ = map[string]string{"FORGECROFT_DATABASE_URL": pgtest.New(t)}
+		database = pgtest.New(t)
 	}
+	return MustStartOn(t, database, flags)
+}
+
+// MustStartOn is [MustStart] with the URL of a database; empty: the data directory.
+func MustStartOn(t testing.TB, database string, flags map[string]string) *Server {
+	t.Helper()
+	s := &Server{AWS: fakeaws.New(nil), GCP: fakegcp.New(nil), Cloudflare: fakecloudflare.New(nil), DataDir: filepath.Join(t.TempDir(), "data"), Log: &Buffer{}}
+	s.environ = map[string]string{"FORGECROFT_DATABASE_URL": database}
+	ownerFile := filepath.Join(t.TempDir(), "owner.key")
 	s.flags = map[string]string{
 		"data-dir": s.DataDir, "listen": "127.0.0.1:0", "owner-key-file": ownerFile,
 		"aws-sts-endpoint": serve(t, s.AWS), "gcp-token-url": serve(t, s.GCP) + "/token", "cloudflare-api-url": serve(t, s.Cloudflare) + "/client/v4",

@@ -1,5 +1,5 @@
 // Package canary_test stores secrets that nobody else knows, uses them in every way there is, and then looks for them, in every encoding, wherever they must
-// not be: the data directory, temporary files, the log, metrics, the audit trail, and every answer but a delivery.
+// not be: the data directory or the database and the vault, temporary files, the log, metrics, the audit trail, and every answer but a delivery.
 package canary_test
 
 import (
@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -35,6 +36,7 @@ const (
 // house is a server whose words are kept.
 type house struct {
 	*servertest.Server
+	stores  stores
 	scanner leak.Scanner
 	mu      sync.Mutex
 	said    []said            // guarded by mu
@@ -51,9 +53,15 @@ type house struct {
 // said is an answer, or what a command printed.
 type said struct{ what, text string }
 
-// TestNothingLeaks leads secrets of all five types through their whole life.
+// TestNothingLeaks leads secrets of all five types through their whole life, wherever they are kept.
 func TestNothingLeaks(t *testing.T) {
-	h := mustOpen(t)
+	t.Run("in a data directory", func(t *testing.T) { mustOpen(t, &embedded{}, nil).mustKeepSecrets(t) })
+	t.Run("in PostgreSQL and OpenBao", func(t *testing.T) { mustOpen(t, newRemote(t), nil).mustKeepSecrets(t) })
+}
+
+// mustKeepSecrets is the life of the secrets.
+func (h *house) mustKeepSecrets(t *testing.T) {
+	t.Helper()
 	h.mustStore(t)
 	h.mustStoreSession(t)
 	h.mustUse(t)
@@ -62,7 +70,9 @@ func TestNothingLeaks(t *testing.T) {
 	h.fail(t)
 	h.misuse(t)
 	h.replace(t)
-	h.scanLive(t)
+	h.mustHideKeys(t)
+	h.stores.scanLive(t, &h.scanner)
+	h.scanner.CheckTree(t, h.scratch)
 	h.delete(t)
 	h.mustRun(t, "audit", "verify")
 	h.mustRun(t, "audit", "list", "--limit", "0")
@@ -79,16 +89,10 @@ func TestNothingLeaks(t *testing.T) {
 	} else {
 		h.scanner.Check(t, "the log", []byte(log))
 	}
-	if n := h.scanner.CheckTree(t, h.DataDir); n < 100<<10 {
-		t.Errorf("the data directory holds only %d bytes", n)
+	if n := h.stores.scanEnded(t, &h.scanner); n < 100<<10 {
+		t.Errorf("the stores hold only %d bytes", n)
 	}
 	h.scanner.CheckTree(t, h.scratch)
-	keys, err := os.ReadFile(h.keys)
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.scanner.Check(t, "the key file", keys)
-	h.checkKeysStayAlone(t, string(keys))
 	h.checkControl(t)
 }
 
@@ -105,18 +109,41 @@ func (h *house) checkControl(t *testing.T) {
 		t.Error("the control is in no answer")
 	}
 	inner := &testing.T{}
-	if s.CheckTree(inner, h.DataDir); !inner.Failed() {
-		t.Error("the control is not in the data directory")
+	if h.stores.scanEnded(inner, &s); !inner.Failed() {
+		t.Error("the control is not in the stores")
 	}
 }
 
-// mustOpen starts a server that logs all it can.
-func mustOpen(t *testing.T) *house {
+// TestScanSeesTheVault looks at an OpenBao without the envelope, which is trusted with the secrets themselves: there the scan has to find them, and nowhere else.
+func TestScanSeesTheVault(t *testing.T) {
+	r := newRemote(t)
+	h := mustOpen(t, r, map[string]string{"key-file": "", "vault-envelope": "off"})
+	h.mustStore(t)
+	h.MustStop(t)
+	sent, kept := &testing.T{}, &testing.T{}
+	for _, s := range r.sent {
+		h.scanner.Check(sent, s.what, []byte(s.text))
+	}
+	for _, text := range r.vault.Everything("", "secret") {
+		h.scanner.Check(kept, "the vault", text)
+	}
+	if !sent.Failed() || !kept.Failed() {
+		t.Errorf("the scan finds secrets in what the vault was sent: %t, in what it holds: %t", sent.Failed(), kept.Failed())
+	}
+	r.database.Halt()
+	h.scanner.CheckTree(t, r.database.DataDir())
+	h.scanner.Check(t, "the log", []byte(h.Log.String()))
+}
+
+// mustOpen starts a server that logs all it can, with more flags.
+func mustOpen(t *testing.T, s stores, more map[string]string) *house {
 	t.Helper()
-	h := &house{scratch: t.TempDir(), keys: filepath.Join(t.TempDir(), "vault.key"), configs: map[string]string{}, secrets: map[string]string{}}
+	h := &house{stores: s, scratch: t.TempDir(), keys: filepath.Join(t.TempDir(), "vault.key"), configs: map[string]string{}, secrets: map[string]string{}}
 	t.Setenv("TMPDIR", h.scratch)
 	t.Setenv("SQLITE_TMPDIR", h.scratch)
-	h.Server = servertest.MustStart(t, map[string]string{"log-level": "debug", "key-file": h.keys})
+	flags := map[string]string{"log-level": "debug", "key-file": h.keys}
+	maps.Copy(flags, more)
+	h.Server = s.start(t, flags)
 	h.scanner.Add("the owner key", h.OwnerKey[len("fc_live_")+33:]) // The public part before it is the key's id.
 	return h
 }

@@ -24,30 +24,40 @@ const window = 12
 
 // Scanner finds secrets in bytes, also pieces of them, in the encodings that programs write.
 type Scanner struct {
-	windows map[[window]byte]string // a piece of an encoded secret → whose it is
-	first   [1 << 16]bool           // how pieces begin: most places need no look into the map
+	windows map[[window]byte]piece // what is looked for → whose it is
+	first   [1 << 16]bool          // how pieces begin: most places need no look into the map
+}
+
+// piece is a piece of an encoded secret.
+type piece struct {
+	name string
+	weak bool // It has so few bits that the files of a database may hold it: alone it means nothing.
 }
 
 // Add makes the scanner look for a secret.
 func (s *Scanner) Add(name, secret string) {
 	if s.windows == nil {
-		s.windows = map[[window]byte]string{}
+		s.windows = map[[window]byte]piece{}
 	}
 	for encoding, text := range encodings(secret) {
+		p := piece{name + " (" + encoding + ")", encoding == decimal}
 		for at := 0; at+window <= len(text); at += window {
-			s.addWindow(name+" ("+encoding+")", text[at:at+window])
+			s.addWindow(p, text[at:at+window])
 		}
 		if len(text) >= window {
-			s.addWindow(name+" ("+encoding+")", text[len(text)-window:])
+			s.addWindow(p, text[len(text)-window:])
 		}
 	}
 }
 
 // addWindow adds one piece.
-func (s *Scanner) addWindow(name string, piece []byte) {
-	s.windows[[window]byte(piece)] = name
-	s.first[uint16(piece[0])<<8|uint16(piece[1])] = true
+func (s *Scanner) addWindow(p piece, text []byte) {
+	s.windows[[window]byte(text)] = p
+	s.first[uint16(text[0])<<8|uint16(text[1])] = true
 }
+
+// decimal is the encoding of fmt for bytes, which has only some two bits a character.
+const decimal = "Go bytes"
 
 // encodings are all forms in which a secret is looked for.
 func encodings(secret string) map[string][]byte {
@@ -55,7 +65,7 @@ func encodings(secret string) map[string][]byte {
 	all := map[string][]byte{
 		"raw": text, "hex": []byte(hex.EncodeToString(text)), "upper-case hex": []byte(strings.ToUpper(hex.EncodeToString(text))),
 		"query": []byte(url.QueryEscape(secret)), "path": []byte(url.PathEscape(secret)), "JSON": quoted, "JSON for HTML": bytes.Trim(mustJSON(secret, false), `"`),
-		"JSON in JSON": bytes.Trim(mustJSON(string(quoted), true), `"`), "Go": []byte(strings.Trim(fmt.Sprintf("%q", secret), `"`)), "Go bytes": []byte(strings.Trim(fmt.Sprint(text), "[]")),
+		"JSON in JSON": bytes.Trim(mustJSON(string(quoted), true), `"`), "Go": []byte(strings.Trim(fmt.Sprintf("%q", secret), `"`)), decimal: []byte(strings.Trim(fmt.Sprint(text), "[]")),
 	}
 	for _, unit := range utf16.Encode([]rune(secret)) {
 		all["UTF-16 little"] = append(all["UTF-16 little"], byte(unit), byte(unit>>8))
@@ -90,8 +100,8 @@ func (s *Scanner) Find(data []byte) []string {
 		if !s.first[uint16(data[at])<<8|uint16(data[at+1])] {
 			continue
 		}
-		if name, hit := s.windows[[window]byte(data[at:at+window])]; hit {
-			found[fmt.Sprintf("%s at byte %d", name, at)] = true
+		if p, hit := s.windows[[window]byte(data[at:at+window])]; hit && (!p.weak || s.holds(data, at-window, p) || s.holds(data, at+window, p)) {
+			found[fmt.Sprintf("%s at byte %d", p.name, at)] = true
 		}
 	}
 	for rest, at := data, 0; ; {
@@ -115,6 +125,11 @@ func (s *Scanner) Find(data []byte) []string {
 	}
 	slices.Sort(names)
 	return names
+}
+
+// holds reports whether a piece of the same secret, in the same encoding, is at a place.
+func (s *Scanner) holds(data []byte, at int, p piece) bool {
+	return at >= 0 && at+window <= len(data) && s.windows[[window]byte(data[at:at+window])] == p
 }
 
 // Check complains about secrets in data.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +22,9 @@ func TestScannerFinds(t *testing.T) {
 	noise := bytes.Repeat([]byte("noise "), 100)
 	if names := s.Find(noise); names != nil {
 		t.Fatalf("finds %v where nothing is", names)
+	}
+	if names := s.Find([]byte(strings.Trim(fmt.Sprint([]byte(planted[:4])), "[]"))); names != nil {
+		t.Errorf("finds %v in four numbers, of which any file may hold some", names)
 	}
 	plant := func(encoded []byte) []byte { return slices.Concat(noise, encoded, noise) }
 	forms := leak.Encodings(planted)
