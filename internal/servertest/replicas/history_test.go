@@ -65,9 +65,8 @@ type clients struct {
 	lives  atomic.Int64 // that came to their end
 	haunts atomic.Int64 // looks at what has ended
 
-	mu         sync.Mutex
-	history    []porcupine.Operation
-	deliveries map[string]bool // ids of those that were released
+	mu      sync.Mutex
+	history []porcupine.Operation
 }
 
 // mustMakeTargets makes registers that hold "start".
@@ -107,7 +106,7 @@ func store(ctx context.Context, client *sdk.Client, config, value string) error 
 func start(t *testing.T, h *house, targets []target, n int) *clients {
 	ctx, stop := context.WithCancel(context.Background())
 	t.Cleanup(stop)
-	c := &clients{h: h, targets: targets, began: time.Now(), stop: stop, deliveries: map[string]bool{}}
+	c := &clients{h: h, targets: targets, began: time.Now(), stop: stop}
 	for i := range n {
 		c.group.Go(func() {
 			random := rand.New(rand.NewPCG(uint64(i), uint64(c.began.UnixNano())))
@@ -137,9 +136,6 @@ func (c *clients) call(t *testing.T, client, n int, random *rand.Rand) {
 		var env sdk.Environment
 		env, err = c.h.owner.Deliver(ctx, c.targets[a.target].workspace, sdk.DeliverRequest{})
 		o.Output = env.Env[variable]
-		if err == nil {
-			c.released(env.DeliveryID)
-		}
 	}
 	o.Input, o.Return = a, time.Since(c.began).Nanoseconds()
 	switch {
@@ -172,13 +168,6 @@ func (c *clients) judge(t *testing.T, counter *atomic.Int64, err error) {
 	default:
 		c.failed.Add(1)
 	}
-}
-
-// released notes a delivery, each of which must be in the audit trail.
-func (c *clients) released(id string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.deliveries[id] = true
 }
 
 // await waits until a counter has grown by n: the replicas that are left must serve.

@@ -58,6 +58,7 @@ type house struct {
 	listener *httptest.Server // of the vault, with the gate
 	address  string           // of the vault
 	proxy    *httptest.Server
+	ledger   *ledger     // of all that clients ask
 	owner    *sdk.Client // through the proxy
 	ownerKey string
 	ctx      context.Context // of the test
@@ -93,9 +94,9 @@ func newHouse(t *testing.T, n int) *house {
 		t.Fatal(err)
 	}
 	h.ownerKey = strings.TrimSpace(string(key))
-	if h.owner, err = sdk.New(h.proxy.URL, h.ownerKey); err != nil {
-		t.Fatal(err)
-	}
+	h.ledger = newLedger(t)
+	h.owner, err = h.ledger.client(h.proxy.URL, h.ownerKey)
+	must(t, err)
 	return h
 }
 

@@ -57,7 +57,7 @@ func (c *clients) live(t *testing.T, client, n int, project string) (err error) 
 	if err != nil {
 		return err
 	}
-	if err := c.delivers(ctx, owner, workspace.ID, name); err != nil {
+	if err := delivers(ctx, owner, workspace.ID, name); err != nil {
 		return err
 	}
 	if v, err := owner.Verify(ctx, config.ID); err != nil || v.Conclusive || v.SecretVersion != 1 {
@@ -85,7 +85,7 @@ func (c *clients) live(t *testing.T, client, n int, project string) (err error) 
 	c.ended.mu.Lock()
 	c.ended.configs = append(c.ended.configs, config.ID)
 	c.ended.mu.Unlock()
-	return c.delivers(ctx, owner, workspace.ID, "")
+	return delivers(ctx, owner, workspace.ID, "")
 }
 
 // liveKey makes a key, uses it and revokes it.
@@ -94,11 +94,11 @@ func (c *clients) liveKey(ctx context.Context, name, workspace string) error {
 	if err != nil {
 		return err
 	}
-	runner, err := sdk.New(c.h.proxy.URL, key.Key)
+	runner, err := c.h.ledger.client(c.h.proxy.URL, key.Key)
 	if err != nil {
 		return err
 	}
-	if err := c.delivers(ctx, runner, workspace, name); err != nil {
+	if err := delivers(ctx, runner, workspace, name); err != nil {
 		return err
 	}
 	if err := c.h.owner.RevokeAPIKey(ctx, key.ID); err != nil {
@@ -111,12 +111,11 @@ func (c *clients) liveKey(ctx context.Context, name, workspace string) error {
 }
 
 // delivers has a workspace delivered and compares the value.
-func (c *clients) delivers(ctx context.Context, client *sdk.Client, workspace, want string) error {
+func delivers(ctx context.Context, client *sdk.Client, workspace, want string) error {
 	env, err := client.Deliver(ctx, workspace, sdk.DeliverRequest{})
 	if err != nil {
 		return err
 	}
-	c.released(env.DeliveryID)
 	return expect(env.Env[variable] == want, "delivered %q, want %q", env.Env[variable], want)
 }
 
