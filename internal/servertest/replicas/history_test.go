@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -17,8 +18,14 @@ import (
 	"github.com/forgecroft/forgecroft/sdk"
 )
 
-// variable is what every credential of the tests sets.
-const variable = "TF_VAR_value"
+// Both variables of every credential hold the same value: a delivery in which they differ is one of two versions.
+const (
+	variable = "TF_VAR_value"
+	twin     = "TF_VAR_twin"
+)
+
+// control is a name that is no secret.
+const control = "a project that everybody may know of"
 
 // target is a credential config that clients store values into and a workspace that delivers them: a register.
 type target struct{ config, workspace, project string }
@@ -72,13 +79,13 @@ type clients struct {
 // mustMakeTargets makes registers that hold "start".
 func mustMakeTargets(t *testing.T, h *house, n int) []target {
 	t.Helper()
-	project, err := h.owner.CreateProject(t.Context(), sdk.CreateProject{Name: "shop"})
+	project, err := h.owner.CreateProject(t.Context(), sdk.CreateProject{Name: control})
 	must(t, err)
 	var all []target
 	for i := range n {
 		c, err := h.owner.CreateCredentialConfig(t.Context(), sdk.CreateCredentialConfig{Name: fmt.Sprint("c", i), CredentialType: "generic_env"})
 		must(t, err)
-		must(t, store(t.Context(), h.owner, c.ID, "start"))
+		must(t, h.store(t.Context(), c.ID, "start"))
 		w, err := h.owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: fmt.Sprint("w", i), ProjectID: project.ID, CredentialConfigIDs: []string{c.ID}})
 		must(t, err)
 		all = append(all, target{c.ID, w.ID, project.ID})
@@ -93,13 +100,27 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func store(ctx context.Context, client *sdk.Client, config, value string) error {
-	text, err := json.Marshal(value)
+// store stores a value, with the canary in front of it, in both variables.
+func (h *house) store(ctx context.Context, config, value string) error {
+	text, err := json.Marshal(h.canary + value)
 	if err != nil {
 		return err
 	}
-	_, err = client.StoreSecrets(ctx, config, sdk.StoreSecrets{Data: map[string]json.RawMessage{variable: text}})
+	_, err = h.owner.StoreSecrets(ctx, config, sdk.StoreSecrets{Data: map[string]json.RawMessage{variable: text, twin: text}})
 	return err
+}
+
+// deliver has a workspace delivered, and returns the value that was stored; empty: nothing is attached.
+func (h *house) deliver(ctx context.Context, client *sdk.Client, workspace string) (string, error) {
+	env, err := client.Deliver(ctx, workspace, sdk.DeliverRequest{})
+	if err != nil || len(env.Env) == 0 {
+		return "", err
+	}
+	value, genuine := strings.CutPrefix(env.Env[variable], h.canary)
+	if !genuine || env.Env[variable] != env.Env[twin] {
+		return "", broken(fmt.Sprintf("a torn version was delivered: %q and %q", env.Env[variable], env.Env[twin]))
+	}
+	return value, nil
 }
 
 // start lets n clients call.
@@ -131,11 +152,9 @@ func (c *clients) call(t *testing.T, client, n int, random *rand.Rand) {
 	var err error
 	if random.IntN(10) < 3 {
 		a.value = fmt.Sprintf("%d of client %d", n, client)
-		err = store(ctx, c.h.owner, c.targets[a.target].config, a.value)
+		err = c.h.store(ctx, c.targets[a.target].config, a.value)
 	} else {
-		var env sdk.Environment
-		env, err = c.h.owner.Deliver(ctx, c.targets[a.target].workspace, sdk.DeliverRequest{})
-		o.Output = env.Env[variable]
+		o.Output, err = c.h.deliver(ctx, c.h.owner, c.targets[a.target].workspace)
 	}
 	o.Input, o.Return = a, time.Since(c.began).Nanoseconds()
 	switch {
@@ -143,7 +162,7 @@ func (c *clients) call(t *testing.T, client, n int, random *rand.Rand) {
 		c.done.Add(1)
 	case errors.Is(err, sdk.ErrConflict):
 		return // Others stored at the same time, again and again: nothing happened.
-	case !undecided(err):
+	case errors.As(err, new(broken)) || !undecided(err):
 		t.Errorf("an answer that no disturbance explains: %v", err)
 		return
 	default:

@@ -3,7 +3,7 @@
 package replicas_test
 
 import (
-	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -22,6 +22,7 @@ import (
 
 	"github.com/forgecroft/forgecroft/internal/fake/bao"
 	"github.com/forgecroft/forgecroft/internal/pgtest"
+	"github.com/forgecroft/forgecroft/internal/servertest/leak"
 	"github.com/forgecroft/forgecroft/internal/servertest/process"
 	"github.com/forgecroft/forgecroft/sdk"
 )
@@ -50,6 +51,7 @@ func runTests(m *testing.M) int {
 
 // house is an installation of several replicas.
 type house struct {
+	t        *testing.T
 	dir      string
 	database *pgtest.Server
 	url      string // of the database
@@ -61,7 +63,10 @@ type house struct {
 	ledger   *ledger     // of all that clients ask
 	owner    *sdk.Client // through the proxy
 	ownerKey string
-	ctx      context.Context // of the test
+	canary   string       // is in every secret
+	scanner  leak.Scanner // looks for the canary
+	sent     atomic.Int64 // bytes that the vault was sent
+	logged   atomic.Int64 // bytes that replicas have logged before they were killed
 	turn     atomic.Int64
 
 	mu       sync.Mutex
@@ -71,10 +76,15 @@ type house struct {
 // newHouse starts n replicas.
 func newHouse(t *testing.T, n int) *house {
 	t.Helper()
-	h := &house{ctx: t.Context(), dir: t.TempDir(), database: pgtest.MustStart(t, ""), vault: bao.New(nil, rootToken), replicas: make([]*process.Server, n)}
+	h := &house{t: t, dir: t.TempDir(), database: pgtest.MustStart(t, ""), vault: bao.New(nil, rootToken), replicas: make([]*process.Server, n)}
 	t.Cleanup(h.database.Stop)
 	h.url = h.database.MustCreate(t)
-	h.gate = &gate{next: h.vault}
+	h.canary = rand.Text() + rand.Text()
+	h.scanner.Add("the canary", h.canary)
+	h.gate = &gate{next: &leak.Tap{Next: h.vault, See: func(what string, sent []byte) {
+		h.sent.Add(int64(len(sent)))
+		h.scanner.Check(t, what, sent)
+	}}}
 	must(t, h.startVault("127.0.0.1:0"))
 	t.Cleanup(h.killVault)
 	h.address = h.listener.URL
@@ -163,7 +173,7 @@ func (h *house) command(args ...string) *exec.Cmd {
 
 // start starts a replica.
 func (h *house) start(i int) error {
-	s, err := process.Start(h.command("server", "--listen", "127.0.0.1:0", "--owner-key-file", h.path("owner.key"), "--log-level", "error"))
+	s, err := process.Start(h.command("server", "--listen", "127.0.0.1:0", "--owner-key-file", h.path("owner.key"), "--log-level", "debug"))
 	if err != nil {
 		return err
 	}
@@ -187,7 +197,7 @@ func (h *house) restart(i int) error {
 	h.replicas[i] = nil
 	h.mu.Unlock()
 	if s != nil {
-		s.Kill()
+		h.kill(s)
 	}
 	var err error
 	for range 20 {
@@ -202,9 +212,17 @@ func (h *house) killAll() {
 	for i := range h.replicas {
 		if s := h.replica(i); s != nil {
 			s.Signal(syscall.SIGCONT)
-			s.Kill()
+			h.kill(s)
 		}
 	}
+}
+
+// kill kills a replica and scans all that it said.
+func (h *house) kill(s *process.Server) {
+	s.Kill()
+	h.logged.Add(int64(s.Log.Len()))
+	h.scanner.Check(h.t, "the log of a replica", s.Log.Bytes())
+	h.scanner.Check(h.t, "the output of a replica", []byte(s.Said()))
 }
 
 // choose sends requests to the replicas in turn.

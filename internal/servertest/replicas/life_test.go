@@ -50,14 +50,14 @@ func (c *clients) live(t *testing.T, client, n int, project string) (err error) 
 	if err != nil {
 		return err // A name that is taken: the call was repeated with its Idempotency-Key, and made two.
 	}
-	if err := store(ctx, owner, config.ID, name); err != nil {
+	if err := c.h.store(ctx, config.ID, name); err != nil {
 		return err
 	}
 	workspace, err := owner.CreateWorkspace(ctx, sdk.CreateWorkspace{Name: name, ProjectID: project, CredentialConfigIDs: []string{config.ID}})
 	if err != nil {
 		return err
 	}
-	if err := delivers(ctx, owner, workspace.ID, name); err != nil {
+	if err := c.delivers(ctx, owner, workspace.ID, name); err != nil {
 		return err
 	}
 	if v, err := owner.Verify(ctx, config.ID); err != nil || v.Conclusive || v.SecretVersion != 1 {
@@ -85,7 +85,7 @@ func (c *clients) live(t *testing.T, client, n int, project string) (err error) 
 	c.ended.mu.Lock()
 	c.ended.configs = append(c.ended.configs, config.ID)
 	c.ended.mu.Unlock()
-	return delivers(ctx, owner, workspace.ID, "")
+	return c.delivers(ctx, owner, workspace.ID, "")
 }
 
 // liveKey makes a key, uses it and revokes it.
@@ -98,7 +98,7 @@ func (c *clients) liveKey(ctx context.Context, name, workspace string) error {
 	if err != nil {
 		return err
 	}
-	if err := delivers(ctx, runner, workspace, name); err != nil {
+	if err := c.delivers(ctx, runner, workspace, name); err != nil {
 		return err
 	}
 	if err := c.h.owner.RevokeAPIKey(ctx, key.ID); err != nil {
@@ -111,12 +111,12 @@ func (c *clients) liveKey(ctx context.Context, name, workspace string) error {
 }
 
 // delivers has a workspace delivered and compares the value.
-func delivers(ctx context.Context, client *sdk.Client, workspace, want string) error {
-	env, err := client.Deliver(ctx, workspace, sdk.DeliverRequest{})
+func (c *clients) delivers(ctx context.Context, client *sdk.Client, workspace, want string) error {
+	got, err := c.h.deliver(ctx, client, workspace)
 	if err != nil {
 		return err
 	}
-	return expect(env.Env[variable] == want, "delivered %q, want %q", env.Env[variable], want)
+	return expect(got == want, "delivered %q, want %q", got, want)
 }
 
 // haunt looks whether something that has ended is there again.
