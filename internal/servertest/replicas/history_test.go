@@ -2,11 +2,12 @@ package replicas_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
-	"math/rand/v2"
+	mathrand "math/rand/v2"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,51 +25,29 @@ const (
 	twin     = "TF_VAR_twin"
 )
 
+// patience is how long a client waits for an answer.
+const patience = 10 * time.Second
+
 // control is a name that is no secret.
 const control = "a project that everybody may know of"
 
-// target is a credential config that clients store values into and a workspace that delivers them: a register.
-type target struct{ config, workspace, project string }
+// target is what clients work on, and the model is a register of: a workspace, and a name for credential configs.
+type target struct {
+	name, workspace string
 
-// act is one call of a client, as porcupine's input: to store a value, or to have it delivered if that is empty.
-type act struct {
-	target int
-	value  string
-}
-
-// register is the model: a delivery yields what was stored last.
-var register = porcupine.Model{
-	Partition: func(history []porcupine.Operation) [][]porcupine.Operation {
-		parts := map[int][]porcupine.Operation{}
-		for _, o := range history {
-			parts[o.Input.(act).target] = append(parts[o.Input.(act).target], o)
-		}
-		var all [][]porcupine.Operation
-		for _, part := range parts {
-			all = append(all, part)
-		}
-		return all
-	},
-	Init: func() any { return "start" },
-	Step: func(state, input, output any) (bool, any) {
-		if value := input.(act).value; value != "" {
-			return true, value
-		}
-		return output == state, state
-	},
+	config atomic.Pointer[string] // the id of the last one that was created; nil: none was
 }
 
 // clients call the replicas until they are told to stop, and keep what they saw.
 type clients struct {
 	h       *house
-	targets []target
+	targets []*target
 	began   time.Time
 	stop    context.CancelFunc
 	group   sync.WaitGroup
 	done    atomic.Int64 // calls that were answered
 	failed  atomic.Int64 // calls that were not, or with 5xx
 
-	ended  ended
 	lives  atomic.Int64 // that came to their end
 	haunts atomic.Int64 // looks at what has ended
 
@@ -76,19 +55,15 @@ type clients struct {
 	history []porcupine.Operation
 }
 
-// mustMakeTargets makes registers that hold "start".
-func mustMakeTargets(t *testing.T, h *house, n int) []target {
+// mustMakeTargets makes targets, with names that nothing has yet.
+func mustMakeTargets(t *testing.T, h *house, n int) []*target {
 	t.Helper()
-	project, err := h.owner.CreateProject(t.Context(), sdk.CreateProject{Name: control})
-	must(t, err)
-	var all []target
+	var all []*target
 	for i := range n {
-		c, err := h.owner.CreateCredentialConfig(t.Context(), sdk.CreateCredentialConfig{Name: fmt.Sprint("c", i), CredentialType: "generic_env"})
+		name := fmt.Sprintf("target %d %s", i, rand.Text())
+		w, err := h.owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: name, ProjectID: h.project})
 		must(t, err)
-		must(t, h.store(t.Context(), c.ID, "start"))
-		w, err := h.owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: fmt.Sprint("w", i), ProjectID: project.ID, CredentialConfigIDs: []string{c.ID}})
-		must(t, err)
-		all = append(all, target{c.ID, w.ID, project.ID})
+		all = append(all, &target{name: name, workspace: w.ID})
 	}
 	return all
 }
@@ -123,18 +98,26 @@ func (h *house) deliver(ctx context.Context, client *sdk.Client, workspace strin
 	return value, nil
 }
 
-// start lets n clients call.
-func start(t *testing.T, h *house, targets []target, n int) *clients {
+// start fills the targets, and lets n clients call.
+func start(t *testing.T, h *house, targets []*target, n int) *clients {
 	ctx, stop := context.WithCancel(context.Background())
 	t.Cleanup(stop)
 	c := &clients{h: h, targets: targets, began: time.Now(), stop: stop}
+	for i := range targets {
+		for _, call := range renewal[2:] {
+			c.call(t, 0, c.act(i, call, "start"))
+		}
+	}
 	for i := range n {
 		c.group.Go(func() {
-			random := rand.New(rand.NewPCG(uint64(i), uint64(c.began.UnixNano())))
-			for call := 0; ctx.Err() == nil; call++ {
-				c.call(t, i, call, random)
-				if call%8 == 0 {
-					c.judge(t, &c.lives, c.live(t, i, call, targets[0].project))
+			random := mathrand.New(mathrand.NewPCG(uint64(i), uint64(c.began.UnixNano())))
+			for n := 0; ctx.Err() == nil; n++ {
+				target := random.IntN(len(targets))
+				for _, call := range likely(random.IntN(100)) {
+					c.call(t, i, c.act(target, call, fmt.Sprintf("%d of client %d", n, i)))
+				}
+				if n%8 == 0 {
+					c.judge(t, &c.lives, c.live(t, i, n, h.project))
 					c.judge(t, &c.haunts, c.haunt(random.IntN))
 				}
 			}
@@ -143,38 +126,97 @@ func start(t *testing.T, h *house, targets []target, n int) *clients {
 	return c
 }
 
-// call makes one random call and notes what came of it.
-func (c *clients) call(t *testing.T, client, n int, random *rand.Rand) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	a := act{target: random.IntN(len(c.targets))}
-	o := porcupine.Operation{ClientId: client, Call: time.Since(c.began).Nanoseconds()}
-	var err error
-	if random.IntN(10) < 3 {
-		a.value = fmt.Sprintf("%d of client %d", n, client)
-		err = c.h.store(ctx, c.targets[a.target].config, a.value)
-	} else {
-		o.Output, err = c.h.deliver(ctx, c.h.owner, c.targets[a.target].workspace)
+// renewal puts another config in the place of one.
+var renewal = []string{detachAll, deleteConfig, createConfig, storeValue, attachConfig}
+
+// likely chooses what to do by a number below 100: so that mostly a config is there, is attached, and holds something.
+func likely(percent int) []string {
+	for _, c := range []struct {
+		below int
+		calls []string
+	}{{50, []string{deliverValue}}, {70, []string{storeValue}}, {80, []string{attachConfig}}, {85, []string{createConfig}}, {90, []string{detachAll}}, {95, []string{deleteConfig}}} {
+		if percent < c.below {
+			return c.calls
+		}
 	}
-	o.Input, o.Return = a, time.Since(c.began).Nanoseconds()
+	return renewal
+}
+
+// act is a call on a target as far as its config is known.
+func (c *clients) act(target int, call, value string) act {
+	a := act{target: target, call: call}
+	if config := c.targets[target].config.Load(); config != nil {
+		a.config = *config
+	}
+	if call == storeValue {
+		a.value = value
+	}
+	return a
+}
+
+// call makes a call and notes what came of it.
+func (c *clients) call(t *testing.T, client int, a act) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	o := porcupine.Operation{ClientId: client, Input: a, Call: time.Since(c.began).Nanoseconds()}
+	seen, err := c.perform(ctx, a)
+	o.Output, o.Return = seen, time.Since(c.began).Nanoseconds()
 	switch {
-	case err == nil:
-		c.done.Add(1)
-	case errors.Is(err, sdk.ErrConflict):
-		return // Others stored at the same time, again and again: nothing happened.
-	case errors.As(err, new(broken)) || !undecided(err):
-		t.Errorf("an answer that no disturbance explains: %v", err)
+	case seen.verdict == "":
+		t.Errorf("%s: an answer that no disturbance explains: %v", a.call, err)
 		return
+	case seen.verdict != unknown:
+		c.done.Add(1)
 	default:
 		c.failed.Add(1)
-		if a.value == "" {
+		if a.call == deliverValue {
 			return // Nothing was seen.
 		}
-		o.Return = math.MaxInt64 // It may have happened, or happen yet.
+		o.Return = math.MaxInt64
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.history = append(c.history, o)
+}
+
+// perform makes a call and tells what a client saw.
+func (c *clients) perform(ctx context.Context, a act) (o outcome, err error) {
+	switch target := c.targets[a.target]; a.call {
+	case createConfig:
+		return c.create(ctx, target)
+	case storeValue:
+		err = c.h.store(ctx, a.config, a.value)
+	case attachConfig:
+		_, err = c.h.owner.UpdateWorkspace(ctx, target.workspace, 0, sdk.UpdateWorkspace{CredentialConfigIDs: &[]string{a.config}})
+	case detachAll:
+		_, err = c.h.owner.UpdateWorkspace(ctx, target.workspace, 0, sdk.UpdateWorkspace{CredentialConfigIDs: &[]string{}})
+	case deleteConfig:
+		err = c.h.owner.DeleteCredentialConfig(ctx, a.config)
+	case deliverValue:
+		o.value, err = c.h.deliver(ctx, c.h.owner, target.workspace)
+	}
+	o.verdict = verdictOf(err)
+	return o, err
+}
+
+// create makes a config, with one Idempotency-Key until there is an answer, which tells the id. That the name is taken is no answer to an attempt
+// before: that one may be waiting in a frozen replica.
+func (c *clients) create(ctx context.Context, target *target) (outcome, error) {
+	ctx = context.WithValue(ctx, idempotencyKey{}, rand.Text())
+	for attempt := 0; ; attempt++ {
+		made, err := c.h.owner.CreateCredentialConfig(ctx, sdk.CreateCredentialConfig{Name: target.name, CredentialType: "generic_env"})
+		switch v := verdictOf(err); {
+		case v == done:
+			target.config.Store(&made.ID)
+			return outcome{verdict: done, config: made.ID}, nil
+		case v == unknown && ctx.Err() == nil:
+			continue
+		case attempt > 0 && v == taken:
+			return outcome{verdict: unknown}, err
+		default:
+			return outcome{verdict: v}, err
+		}
+	}
 }
 
 // judge fails the test if an answer is one that no disturbance explains, and counts what came to its end.
@@ -208,10 +250,20 @@ func (c *clients) mustEnd(t *testing.T) {
 	c.stop()
 	c.group.Wait()
 	t.Logf("%d calls were answered, %d were not; %d lives came to their end, and %d times nothing had come back", c.done.Load(), c.failed.Load(), c.lives.Load(), c.haunts.Load())
-	if c.lives.Load() == 0 || c.haunts.Load() == 0 || len(c.ended.configs) == 0 || len(c.ended.keys) == 0 {
+	if c.lives.Load() == 0 || c.haunts.Load() == 0 || len(c.h.ended.configs) == 0 || len(c.h.ended.keys) == 0 {
 		t.Error("no life came to its end, or nothing ended that could come back")
 	}
-	if result := porcupine.CheckOperationsTimeout(register, c.history, time.Minute); result != porcupine.Ok {
+	if result := porcupine.CheckOperationsTimeout(model, c.history, time.Minute); result != porcupine.Ok {
 		t.Errorf("the history of %d calls is not that of one server: %s", len(c.history), result)
+	}
+	seen := map[string]int{} // call, and what came of it → how often
+	for _, o := range c.history {
+		seen[o.Input.(act).call+": "+string(o.Output.(outcome).verdict)]++
+	}
+	t.Logf("the history: %v", seen)
+	for _, call := range append(renewal, deliverValue) {
+		if seen[call+": "+string(done)] == 0 {
+			t.Errorf("the history has no call to %s that was done", call)
+		}
 	}
 }

@@ -63,6 +63,8 @@ type house struct {
 	ledger   *ledger     // of all that clients ask
 	owner    *sdk.Client // through the proxy
 	ownerKey string
+	project  string // the id of one that is called [control]
+	ended    ended
 	canary   string       // is in every secret
 	scanner  leak.Scanner // looks for the canary
 	sent     atomic.Int64 // bytes that the vault was sent
@@ -107,6 +109,9 @@ func newHouse(t *testing.T, n int) *house {
 	h.ledger = newLedger(t)
 	h.owner, err = h.ledger.client(h.proxy.URL, h.ownerKey)
 	must(t, err)
+	project, err := h.owner.CreateProject(t.Context(), sdk.CreateProject{Name: control})
+	must(t, err)
+	h.project = project.ID
 	return h
 }
 

@@ -42,7 +42,7 @@ func (e *ended) random(pick func(n int) int) (config string, key *revokedKey) {
 // live lets an object of each kind go through its life, and holds every answer against what was acknowledged before. A call of which nobody knows whether
 // it has happened ends the life.
 func (c *clients) live(t *testing.T, client, n int, project string) (err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	owner, name := c.h.owner, fmt.Sprintf("life %d of client %d", n, client)
 
@@ -82,9 +82,9 @@ func (c *clients) live(t *testing.T, client, n int, project string) (err error) 
 	if err := owner.DeleteCredentialConfig(ctx, config.ID); err != nil {
 		return err
 	}
-	c.ended.mu.Lock()
-	c.ended.configs = append(c.ended.configs, config.ID)
-	c.ended.mu.Unlock()
+	c.h.ended.mu.Lock()
+	c.h.ended.configs = append(c.h.ended.configs, config.ID)
+	c.h.ended.mu.Unlock()
 	return c.delivers(ctx, owner, workspace.ID, "")
 }
 
@@ -104,9 +104,9 @@ func (c *clients) liveKey(ctx context.Context, name, workspace string) error {
 	if err := c.h.owner.RevokeAPIKey(ctx, key.ID); err != nil {
 		return err
 	}
-	c.ended.mu.Lock()
-	defer c.ended.mu.Unlock()
-	c.ended.keys = append(c.ended.keys, revokedKey{runner, time.Now()})
+	c.h.ended.mu.Lock()
+	defer c.h.ended.mu.Unlock()
+	c.h.ended.keys = append(c.h.ended.keys, revokedKey{runner, time.Now()})
 	return nil
 }
 
@@ -121,9 +121,9 @@ func (c *clients) delivers(ctx context.Context, client *sdk.Client, workspace, w
 
 // haunt looks whether something that has ended is there again.
 func (c *clients) haunt(pick func(n int) int) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	config, key := c.ended.random(pick)
+	config, key := c.h.ended.random(pick)
 	if config != "" {
 		if _, err := c.h.owner.CredentialConfig(ctx, config); !errors.Is(err, sdk.ErrNotFound) {
 			return errors.Join(err, expect(err != nil, "the deleted config %s is there again", config))
