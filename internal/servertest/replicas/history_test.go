@@ -76,12 +76,12 @@ func must(t *testing.T, err error) {
 }
 
 // store stores a value, with the canary in front of it, in both variables.
-func (h *house) store(ctx context.Context, config, value string) error {
+func (h *house) store(ctx context.Context, client *sdk.Client, config, value string) error {
 	text, err := json.Marshal(h.canary + value)
 	if err != nil {
 		return err
 	}
-	_, err = h.owner.StoreSecrets(ctx, config, sdk.StoreSecrets{Data: map[string]json.RawMessage{variable: text, twin: text}})
+	_, err = client.StoreSecrets(ctx, config, sdk.StoreSecrets{Data: map[string]json.RawMessage{variable: text, twin: text}})
 	return err
 }
 
@@ -107,6 +107,9 @@ func start(t *testing.T, h *house, targets []*target, n int) *clients {
 		for _, call := range renewal[2:] {
 			c.call(t, 0, c.act(i, call, "start"))
 		}
+	}
+	for i, s := range h.strangers {
+		c.group.Go(func() { c.strange(ctx, t, s, mathrand.New(mathrand.NewPCG(uint64(i), 2))) })
 	}
 	for i := range n {
 		c.group.Go(func() {
@@ -185,7 +188,7 @@ func (c *clients) perform(ctx context.Context, a act) (o outcome, err error) {
 	case createConfig:
 		return c.create(ctx, target)
 	case storeValue:
-		err = c.h.store(ctx, a.config, a.value)
+		err = c.h.store(ctx, c.h.owner, a.config, a.value)
 	case attachConfig:
 		_, err = c.h.owner.UpdateWorkspace(ctx, target.workspace, 0, sdk.UpdateWorkspace{CredentialConfigIDs: &[]string{a.config}})
 	case detachAll:
@@ -255,6 +258,11 @@ func (c *clients) mustEnd(t *testing.T) {
 	}
 	if result := porcupine.CheckOperationsTimeout(model, c.history, time.Minute); result != porcupine.Ok {
 		t.Errorf("the history of %d calls is not that of one server: %s", len(c.history), result)
+	}
+	for _, s := range c.h.strangers {
+		if s.looks.Swap(0) == 0 {
+			t.Errorf("a client of %s never had all of its answers", s.name)
+		}
 	}
 	seen := map[string]int{} // call, and what came of it → how often
 	for _, o := range c.history {

@@ -65,11 +65,14 @@ type house struct {
 	ownerKey string
 	project  string // the id of one that is called [control]
 	ended    ended
-	canary   string       // is in every secret
-	scanner  leak.Scanner // looks for the canary
-	sent     atomic.Int64 // bytes that the vault was sent
-	logged   atomic.Int64 // bytes that replicas have logged before they were killed
-	turn     atomic.Int64
+
+	tenants   []*sdk.Client // owners of other organizations
+	strangers []*stranger
+	canary    string       // is in every secret
+	scanner   leak.Scanner // looks for the canary
+	sent      atomic.Int64 // bytes that the vault was sent
+	logged    atomic.Int64 // bytes that replicas have logged before they were killed
+	turn      atomic.Int64
 
 	mu       sync.Mutex
 	replicas []*process.Server // nil: being started

@@ -50,7 +50,7 @@ func (c *clients) live(t *testing.T, client, n int, project string) (err error) 
 	if err != nil {
 		return err // A name that is taken: the call was repeated with its Idempotency-Key, and made two.
 	}
-	if err := c.h.store(ctx, config.ID, name); err != nil {
+	if err := c.h.store(ctx, owner, config.ID, name); err != nil {
 		return err
 	}
 	workspace, err := owner.CreateWorkspace(ctx, sdk.CreateWorkspace{Name: name, ProjectID: project, CredentialConfigIDs: []string{config.ID}})

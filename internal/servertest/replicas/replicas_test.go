@@ -21,6 +21,7 @@ const some = 40
 func TestDisturbances(t *testing.T) {
 	h := newHouse(t, 3)
 	h.keepCheckpoint(t)
+	h.strangers = h.mustMakeStrangers(t)
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))

@@ -22,7 +22,7 @@ import (
 // mustBeSound checks, after everything, the audit trail and both stores, and that no secret is anywhere but in deliveries.
 func (h *house) mustBeSound(t *testing.T) {
 	t.Helper()
-	h.ledger.mustReconcile(t, h.owner)
+	h.ledger.mustReconcile(t, append(h.tenants, h.owner)...)
 	h.mustVerifyTrail(t)
 	h.mustHideSecretsIn(t, h.answers(t))
 	h.killAll()
