@@ -177,6 +177,11 @@ func (c *clients) call(t *testing.T, client int, a act) {
 		}
 		o.Return = math.MaxInt64
 	}
+	c.add(o)
+}
+
+// add adds to the history.
+func (c *clients) add(o porcupine.Operation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.history = append(c.history, o)

@@ -23,6 +23,7 @@ type ended struct {
 
 type revokedKey struct {
 	client *sdk.Client
+	raw    string
 	at     time.Time // when the revocation was acknowledged
 }
 
@@ -106,7 +107,7 @@ func (c *clients) liveKey(ctx context.Context, name, workspace string) error {
 	}
 	c.h.ended.mu.Lock()
 	defer c.h.ended.mu.Unlock()
-	c.h.ended.keys = append(c.h.ended.keys, revokedKey{runner, time.Now()})
+	c.h.ended.keys = append(c.h.ended.keys, revokedKey{runner, key.Key, time.Now()})
 	return nil
 }
 
