@@ -107,7 +107,13 @@ func TestKilledMoveOfDatabase(t *testing.T) {
 // newBao starts a fake of OpenBao and returns the variables with which a server uses it.
 func newBao(t *testing.T) []string {
 	t.Helper()
-	listener := httptest.NewServer(bao.New(nil, baoToken))
+	return serveBao(t, bao.New(nil, baoToken))
+}
+
+// serveBao lets a fake of OpenBao listen.
+func serveBao(t *testing.T, vault *bao.Server) []string {
+	t.Helper()
+	listener := httptest.NewServer(vault)
 	t.Cleanup(listener.Close)
 	file := filepath.Join(t.TempDir(), "token")
 	check(t, os.WriteFile(file, []byte(baoToken), 0o600))
