@@ -50,7 +50,7 @@ fuzz: ## every fuzz target for FUZZTIME each
 	./.ci/fuzz $(or $(FUZZTIME),10s)
 
 crash: build ## the long run of the crash harness
-	FORGECROFT_CRASH=long $(GO) test ./internal/servertest/crash ./internal/servertest/replicas ./internal/servertest/operator ./internal/vault/embedded -count=1 -timeout 3h -v
+	FORGECROFT_CRASH=long $(GO) test ./internal/servertest/crash ./internal/servertest/replicas ./internal/servertest/operator ./internal/vault/embedded ./internal/store -count=1 -timeout 3h -v
 
 bench: build ## the load of docs/performance.md against the built binary; starts a PostgreSQL itself for the replicas
 	$(GO) run ./bench

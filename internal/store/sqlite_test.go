@@ -123,20 +123,6 @@ func TestFilesArePrivate(t *testing.T) {
 	}
 }
 
-// TestNewerSchemaIsRefused checks UPG-3: no start, no write.
-func TestNewerSchemaIsRefused(t *testing.T) {
-	path := closedFile(t)
-	raw(t, path, "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)")
-	before := read(t, path)
-	err := reopen(t, path)
-	if !strings.Contains(err.Error(), "9999") || !strings.Contains(err.Error(), "newer Forgecroft") {
-		t.Errorf("got %q, want the version and what to do", err)
-	}
-	if string(before) != string(read(t, path)) {
-		t.Error("the file was changed")
-	}
-}
-
 func read(t *testing.T, path string) []byte {
 	t.Helper()
 	content, err := os.ReadFile(path)
