@@ -51,6 +51,8 @@ type clients struct {
 	lives  atomic.Int64 // that came to their end
 	haunts atomic.Int64 // looks at what has ended
 
+	replays replays
+
 	mu      sync.Mutex
 	history []porcupine.Operation
 }
@@ -76,13 +78,12 @@ func must(t *testing.T, err error) {
 }
 
 // store stores a value, with the canary in front of it, in both variables.
-func (h *house) store(ctx context.Context, client *sdk.Client, config, value string) error {
+func (h *house) store(ctx context.Context, client *sdk.Client, config, value string) (sdk.StoredSecrets, error) {
 	text, err := json.Marshal(h.canary + value)
 	if err != nil {
-		return err
+		return sdk.StoredSecrets{}, err
 	}
-	_, err = client.StoreSecrets(ctx, config, sdk.StoreSecrets{Data: map[string]json.RawMessage{variable: text, twin: text}})
-	return err
+	return client.StoreSecrets(ctx, config, sdk.StoreSecrets{Data: map[string]json.RawMessage{variable: text, twin: text}})
 }
 
 // deliver has a workspace delivered, and returns the value that was stored; empty: nothing is attached.
@@ -193,7 +194,7 @@ func (c *clients) perform(ctx context.Context, a act) (o outcome, err error) {
 	case createConfig:
 		return c.create(ctx, target)
 	case storeValue:
-		err = c.h.store(ctx, c.h.owner, a.config, a.value)
+		_, err = c.h.store(ctx, c.h.owner, a.config, a.value)
 	case attachConfig:
 		_, err = c.h.owner.UpdateWorkspace(ctx, target.workspace, 0, sdk.UpdateWorkspace{CredentialConfigIDs: &[]string{a.config}})
 	case detachAll:
@@ -257,6 +258,7 @@ func (c *clients) mustEnd(t *testing.T) {
 	t.Helper()
 	c.stop()
 	c.group.Wait()
+	c.replays.mustReplay(t)
 	t.Logf("%d calls were answered, %d were not; %d lives came to their end, and %d times nothing had come back", c.done.Load(), c.failed.Load(), c.lives.Load(), c.haunts.Load())
 	if c.lives.Load() == 0 || c.haunts.Load() == 0 || len(c.h.ended.configs) == 0 || len(c.h.ended.keys) == 0 {
 		t.Error("no life came to its end, or nothing ended that could come back")

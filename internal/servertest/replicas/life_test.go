@@ -2,6 +2,7 @@ package replicas_test
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"sync"
@@ -45,16 +46,20 @@ func (e *ended) random(pick func(n int) int) (config string, key *revokedKey) {
 func (c *clients) live(t *testing.T, client, n int, project string) (err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	owner, name := c.h.owner, fmt.Sprintf("life %d of client %d", n, client)
+	owner, name := c.h.owner, fmt.Sprintf("life %d of client %d %s", n, client, rand.Text())
 
-	config, err := owner.CreateCredentialConfig(ctx, sdk.CreateCredentialConfig{Name: name, CredentialType: "generic_env", ProjectID: sdk.Some(project)})
+	config, err := once(ctx, &c.replays, func(ctx context.Context) (sdk.CredentialConfig, error) {
+		return owner.CreateCredentialConfig(ctx, sdk.CreateCredentialConfig{Name: name, CredentialType: "generic_env", ProjectID: sdk.Some(project)})
+	})
 	if err != nil {
 		return err // A name that is taken: the call was repeated with its Idempotency-Key, and made two.
 	}
-	if err := c.h.store(ctx, owner, config.ID, name); err != nil {
+	if _, err := once(ctx, &c.replays, func(ctx context.Context) (sdk.StoredSecrets, error) { return c.h.store(ctx, owner, config.ID, name) }); err != nil {
 		return err
 	}
-	workspace, err := owner.CreateWorkspace(ctx, sdk.CreateWorkspace{Name: name, ProjectID: project, CredentialConfigIDs: []string{config.ID}})
+	workspace, err := once(ctx, &c.replays, func(ctx context.Context) (sdk.Workspace, error) {
+		return owner.CreateWorkspace(ctx, sdk.CreateWorkspace{Name: name, ProjectID: project, CredentialConfigIDs: []string{config.ID}})
+	})
 	if err != nil {
 		return err
 	}

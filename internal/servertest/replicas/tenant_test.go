@@ -85,7 +85,8 @@ func (h *house) mustFurnish(t *testing.T, s *stranger, project string) (workspac
 	t.Helper()
 	config, err := s.client.CreateCredentialConfig(t.Context(), sdk.CreateCredentialConfig{Name: s.name, CredentialType: "generic_env", ProjectID: sdk.Some(project)})
 	must(t, err)
-	must(t, h.store(t.Context(), s.client, config.ID, s.name))
+	_, err = h.store(t.Context(), s.client, config.ID, s.name)
+	must(t, err)
 	w, err := s.client.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: s.name, ProjectID: project, CredentialConfigIDs: []string{config.ID}})
 	must(t, err)
 	return w.ID
