@@ -3,9 +3,13 @@ package replicas_test
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 	"testing"
+
+	"github.com/forgecroft/forgecroft/sdk"
 )
 
 // replays are creations to be repeated, each with its Idempotency-Key, at the end of a history.
@@ -51,4 +55,49 @@ func (r *replays) mustReplay(t *testing.T) {
 			t.Errorf("at the end: %v", err)
 		}
 	}
+}
+
+// TestOneKeyAtOnce sends one request, with one Idempotency-Key, to all replicas at the same moment, as a client does that has waited for too long: all are answered the same,
+// and one thing was done.
+func TestOneKeyAtOnce(t *testing.T) {
+	h := newHouse(t, 3)
+	for n := range 20 {
+		name := fmt.Sprint("config ", n)
+		config := atOnce(t, h, func(ctx context.Context, client *sdk.Client) (sdk.CredentialConfig, error) {
+			return client.CreateCredentialConfig(ctx, sdk.CreateCredentialConfig{Name: name, CredentialType: "generic_env"})
+		})
+		atOnce(t, h, func(ctx context.Context, client *sdk.Client) (sdk.StoredSecrets, error) {
+			return h.store(ctx, client, config.ID, name)
+		})
+		atOnce(t, h, func(ctx context.Context, client *sdk.Client) (sdk.Workspace, error) {
+			return client.CreateWorkspace(ctx, sdk.CreateWorkspace{Name: name, ProjectID: h.project, CredentialConfigIDs: []string{config.ID}})
+		})
+		versions, err := h.owner.SecretVersions(t.Context(), config.ID)
+		must(t, err)
+		if len(versions.Items) != 1 {
+			t.Errorf("%d versions were stored", len(versions.Items))
+		}
+	}
+	h.ledger.mustReconcile(t, h.owner)
+}
+
+// atOnce makes something at all replicas, and returns the answer that all of them have to give.
+func atOnce[T any](t *testing.T, h *house, create func(ctx context.Context, client *sdk.Client) (T, error)) T {
+	t.Helper()
+	ctx := context.WithValue(t.Context(), idempotencyKey{}, rand.Text())
+	answers, errs := make([]T, len(h.replicas)), make([]error, len(h.replicas))
+	var group sync.WaitGroup
+	for i := range h.replicas {
+		client, err := h.ledger.client(h.replica(i).URL, h.ownerKey)
+		must(t, err)
+		group.Go(func() { answers[i], errs[i] = create(ctx, client) })
+	}
+	group.Wait()
+	first := max(0, slices.Index(errs, nil))
+	for i := range answers {
+		if errs[i] != nil || !reflect.DeepEqual(answers[i], answers[first]) {
+			t.Errorf("replica %d answers %+v (%v), and replica %d %+v", i, answers[i], errs[i], first, answers[first])
+		}
+	}
+	return answers[first]
 }
