@@ -285,7 +285,8 @@ func (b *Broker) withTrustPolicy(ctx context.Context, c forgecroft.CredentialCon
 		return c, err
 	}
 	if t, _ := b.types.Lookup(c.Type); t.TrustPolicy != nil {
-		c.TrustPolicy = t.TrustPolicy(c.ExternalID, b.basePrincipal(ctx, c))
+		c.TrustPrincipal = b.basePrincipal(ctx, c)
+		c.TrustPolicy = t.TrustPolicy(c.ExternalID, c.TrustPrincipal)
 	}
 	return c, nil
 }

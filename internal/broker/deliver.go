@@ -61,7 +61,7 @@ func (b *Broker) deliver(ctx context.Context, call Call, a act, workspaceID, run
 				return cmp.Or(err, errOutdated)
 			}
 		}
-		return tx.TouchDelivered(ctx, call.OrganizationID, workspaceID, plan.Workspace.CredentialConfigIDs, b.instant())
+		return tx.TouchDelivered(ctx, call.OrganizationID, workspaceID, plan.Used(), b.instant())
 	})
 	if err != nil {
 		return Delivery{}, err

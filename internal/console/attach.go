@@ -196,6 +196,11 @@ func (c *Console) attach(v *visit) (answer, error) {
 	ids := draftIDs(v.field("ids"))
 	call := v.changes()
 	_, err := c.broker.UpdateWorkspace(v.Context(), call, v.objectID(), forgecroft.WorkspaceUpdate{CredentialConfigIDs: &ids})
+	if errors.Is(err, forgecroft.KindStale) {
+		if w, readErr := c.broker.GetWorkspace(v.Context(), v.call(), v.objectID()); readErr == nil && slices.Equal(w.CredentialConfigIDs, ids) {
+			err = nil // It is as it should be: the same form, sent twice.
+		}
+	}
 	if err != nil {
 		return v.again(err, func() (Page, error) { return c.draftAgain(v, ids, call) })
 	}

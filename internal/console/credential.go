@@ -25,6 +25,7 @@ type CredentialView struct {
 	Result                       *ResultView
 	Attempt                      *ResultView // a later one that could not tell
 	ExternalID, TrustPolicy      string
+	Trusts                       bool // the policy names whom it trusts: it can be pasted
 	Source                       *Link
 	Users                        []Link
 	AllUsers                     string // the list of the workspaces, where not all are here
@@ -100,7 +101,7 @@ func credentialView(types forgecroft.Registry, names map[string]forgecroft.Relat
 	view := CredentialView{
 		ID: c.ID, Name: c.Name, Description: c.Description, Scope: scopeName(names, c.ProjectID), Type: c.Type, TypeTitle: typeTitle(types, c.Type), DocsURL: t.DocsURL,
 		State: stateBadge(types, c), SecretVersion: c.SecretVersion, StoredAt: c.SecretsStoredAt, LastUse: c.LastDeliveredAt, CreatedAt: c.CreatedAt,
-		ExternalID: c.ExternalID, TrustPolicy: indented(c.TrustPolicy), Unverifiable: !verifiable(types, c) && c.SecretVersion > 0,
+		ExternalID: c.ExternalID, TrustPolicy: indented(c.TrustPolicy), Trusts: c.TrustPrincipal != "", Unverifiable: !verifiable(types, c) && c.SecretVersion > 0,
 	}
 	for _, name := range c.Fields {
 		title := name

@@ -108,10 +108,11 @@ func (c *Console) createCredential(v *visit) (answer, error) {
 		}
 		return v.again(err, func() (Page, error) { return c.credentialForm(v, t, config) })
 	}
+	notice := "credential-made"
 	if created.TrustPolicy != nil {
-		return to(Root+"credentials/"+created.ID, "role-made")
+		notice = "role-made"
 	}
-	return to(Root+"credentials/"+created.ID+"/secrets", "credential-made")
+	return to(Root+"credentials/"+created.ID+"/secrets", notice)
 }
 
 // editCredential is the form of a config that exists.
@@ -137,16 +138,15 @@ func (c *Console) updateCredential(v *visit) (answer, error) {
 	name, description, project := v.line("name"), v.line("description"), v.line("project_id")
 	update := forgecroft.CredentialConfigUpdate{Name: &name, Description: &description, ProjectID: &project}
 	_, err := c.broker.UpdateCredentialConfig(v.Context(), v.changes(), v.objectID(), update)
-	if err != nil {
-		return v.again(err, func() (Page, error) {
-			config, err := c.broker.GetCredentialConfig(v.Context(), v.call(), v.objectID())
-			if err != nil {
-				return Page{}, err
-			}
-			return c.editCredentialForm(v, update.Apply(config))
-		})
+	if err == nil {
+		return to(Root+"credentials/"+v.objectID(), "saved")
 	}
-	return to(Root+"credentials/"+v.objectID(), "saved")
+	config, readErr := c.broker.GetCredentialConfig(v.Context(), v.call(), v.objectID())
+	if readErr != nil {
+		return answer{}, readErr
+	}
+	theirs := rivals{"name": config.Name, "description": config.Description, "project_id": config.ProjectID}
+	return v.editAgain(err, Root+"credentials/"+config.ID, theirs, func() (Page, error) { return c.editCredentialForm(v, update.Apply(config)) })
 }
 
 // confirmDeleteCredential asks before a config goes.

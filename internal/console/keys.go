@@ -216,7 +216,7 @@ func keyRequest(v *visit) broker.KeyRequest {
 		r.ProjectID = id
 	}
 	if days, err := strconv.Atoi(v.line("days")); err == nil && days > 0 && days <= maxKeyDays {
-		r.ExpiresAt = v.now.AddDate(0, 0, days)
+		r.ExpiresAt = v.filledIn().AddDate(0, 0, days)
 	}
 	return r
 }

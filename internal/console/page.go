@@ -117,6 +117,7 @@ type Danger struct {
 	Again    string // instead: where to prove once more at the identity provider who one is
 	Cancel   string // where to if not
 	Revision int64
+	Was      string // what is replaced, where that is no revision: sent twice, it is done once
 }
 
 func (Danger) template() string { return "danger" }

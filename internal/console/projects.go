@@ -137,13 +137,14 @@ func (c *Console) updateProject(v *visit) (answer, error) {
 	name, description := v.line("name"), v.line("description")
 	update := forgecroft.ProjectUpdate{Name: &name, Description: &description}
 	_, err := c.broker.UpdateProject(v.Context(), v.changes(), v.objectID(), update)
-	if err != nil {
-		return v.again(err, func() (Page, error) {
-			p, err := c.broker.GetProject(v.Context(), v.call(), v.objectID())
-			return projectForm(v, update.Apply(p)), err
-		})
+	if err == nil {
+		return to(Root+"projects/"+v.objectID(), "saved")
 	}
-	return to(Root+"projects/"+v.objectID(), "saved")
+	p, readErr := c.broker.GetProject(v.Context(), v.call(), v.objectID())
+	if readErr != nil {
+		return answer{}, readErr
+	}
+	return v.editAgain(err, Root+"projects/"+p.ID, rivals{"name": p.Name, "description": p.Description}, func() (Page, error) { return projectForm(v, update.Apply(p)), nil })
 }
 
 // confirmDeleteProject asks before a project goes.

@@ -206,6 +206,9 @@ func (c *Console) storeSecrets(v *visit) (answer, error) {
 	if err != nil {
 		return v.again(err, func() (Page, error) { return c.secretsPage(v, config, t) })
 	}
+	if config.TrustPolicy != nil {
+		return to(Root+"credentials/"+config.ID, "role-stored")
+	}
 	return to(Root+"credentials/"+config.ID, "secrets-stored")
 }
 
@@ -213,7 +216,12 @@ func (c *Console) storeSecrets(v *visit) (answer, error) {
 func readSecrets(v *visit, t forgecroft.CredentialType) (map[string]json.RawMessage, error) {
 	data := map[string]json.RawMessage{} // field → JSON
 	if t.AnyNames {
-		return data, readPairs(v, data)
+		wrong, err := readPairs(v, data)
+		if err == nil && len(wrong) > 0 { // All that is wrong is said at once.
+			_, more := t.Check(data)
+			err = forgecroft.Invalid(append(wrong, more...))
+		}
+		return data, err
 	}
 	for _, field := range t.Fields {
 		text, err := secretText(v, "data."+field.Name, field.Secret)
@@ -238,13 +246,12 @@ func encoded(field forgecroft.Field, text string) json.RawMessage {
 
 // readPairs reads the rows of free variables. A name that stands twice is refused: one of its values would be lost. So is one without a value that nobody has called empty: the names of
 // what is stored stand in the form, and their values do not.
-func readPairs(v *visit, data map[string]json.RawMessage) error {
-	var wrong []forgecroft.FieldError
+func readPairs(v *visit, data map[string]json.RawMessage) (wrong []forgecroft.FieldError, err error) {
 	for i := range maxPairs {
 		name := v.line(fmt.Sprintf("name%d", i))
 		value, err := secretText(v, fmt.Sprintf("value%d", i), true)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if name == "" && value == "" {
 			continue
@@ -260,7 +267,7 @@ func readPairs(v *visit, data map[string]json.RawMessage) error {
 		}
 		data[name] = quoted(value)
 	}
-	return forgecroft.Invalid(wrong)
+	return wrong, nil
 }
 
 // quoted is a text as JSON. Strings always marshal.

@@ -79,10 +79,12 @@ var notices = map[string]string{
 	"secrets-stored":    "The secrets are stored. Verify them now: the provider says at once whether they work.",
 	"pasted-not-stored": "Created, but its secrets could not be stored, so it delivers nothing. Paste them once more.",
 	"credential-made":   "Created. Store its secrets now: until then it delivers nothing.",
-	"role-made":         "Created. Paste the trust policy below into the role, then store the role's settings and verify.",
+	"role-made":         "Created. Say now which role it is, and which credential assumes it. The trust policy to paste comes next.",
+	"role-stored":       "Stored. Paste the trust policy below into the role, then verify.",
 	"attached":          "Saved. The next run gets exactly this environment.",
 	"key-revoked":       "The key is revoked. Its next request fails, and its sessions are over.",
 	"rotation-started":  "A new primary key seals what is stored from now on. The older versions are moved to it in the background.",
+	"rotated-already":   "The key has been rotated since that page was opened. It was not rotated once more.",
 	"already-signed-in": "You are signed in.",
 }
 
@@ -124,17 +126,25 @@ func ownPath(text string) string {
 	return (&url.URL{Path: u.Path, RawQuery: u.RawQuery}).String()
 }
 
-// askToSignIn answers a request without a session with the form, at the same address.
+// askToSignIn answers a request without a session with the form. It leads back to where the person was, with the draft of a workspace if that was sent.
 func (c *Console) askToSignIn(v *visit) {
-	next := Root
-	if v.Method == http.MethodGet {
-		next = ownPath(v.URL.RequestURI())
-	}
-	if v.Request.Header.Get("HX-Request") != "" {
-		v.exchange.Header().Set("HX-Refresh", "true")
-	}
 	v.who.KeyID = ""
-	c.send(v, http.StatusUnauthorized, v.page("Sign in", "", c.signInView(next)))
+	c.send(v, http.StatusUnauthorized, v.page("Sign in", "", c.signInView(v.backAddress())))
+}
+
+// backAddress is the address at which the person was.
+func (v *visit) backAddress() string {
+	if v.Method == http.MethodGet {
+		return ownPath(v.URL.RequestURI())
+	}
+	if v.home == "" {
+		return Root
+	}
+	back := url.URL{Path: v.home}
+	if strings.HasPrefix(v.Header.Get("Content-Type"), "application/x-www-form-urlencoded") && readForm(v, 0) == nil && v.PostForm.Has("ids") {
+		back.RawQuery = url.Values{"ids": {v.line("ids")}, "revision": {v.line("revision")}}.Encode()
+	}
+	return ownPath(back.String())
 }
 
 // signInView offers the ways in.

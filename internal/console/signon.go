@@ -95,7 +95,7 @@ func (c *Console) finishSignOn(v *visit) (answer, error) {
 	}
 	var none *attempt
 	return answer{
-		page: v.page("Signed in", "", OnwardView{Next: a.Next}), onward: a.Next,
+		page: v.page("Signed in", "", OnwardView{Title: "Signed in", Next: a.Next}), onward: a.Next,
 		cookies: []*http.Cookie{setSession(v.Request, token.Reveal()), none.cookie(v.Request)},
 	}, nil
 }
@@ -118,7 +118,7 @@ func (c *Console) notSignedOn(v *visit, a attempt, err error) (answer, error) {
 	return answer{status: f.status, page: v.page("Sign in", "", c.signInView(ownPath(a.Next))), cookies: []*http.Cookie{none.cookie(v.Request)}}, nil
 }
 
-// OnwardView is the page between the identity provider and the console.
-type OnwardView struct{ Next string }
+// OnwardView is the page between another site, such as the identity provider's, and the console.
+type OnwardView struct{ Title, Next string }
 
 func (OnwardView) template() string { return "onward" }

@@ -170,11 +170,18 @@ func credentialStories() []story {
 	fresh := console.CredentialView{ID: firstID, Name: plain.credential, Scope: "organization", Type: "aws_static", TypeTitle: "AWS access key", State: unknown, CreatedAt: now, CanChange: true}
 	role := fresh
 	role.Type, role.TypeTitle, role.ExternalID, role.TrustPolicy = "aws_assume_role", "AWS role", "fc-EXAMPLE", "{\n  \"Version\": \"2012-10-17\"\n}"
+	trusted := role
+	trusted.Trusts, trusted.SecretVersion, trusted.CanVerify = true, 1, true
+	waiting := trusted
+	_, other, _, _ := places(plain)
+	waiting.Trusts, waiting.Source = false, &other
 	variables := fresh
 	variables.Type, variables.TypeTitle, variables.Unverifiable, variables.SecretVersion, variables.Hidden = "generic_env", "Environment variables", true, 1, []string{"DATABASE_URL"}
 	told := []story{
 		{"credential", "empty", at(fresh.Name, "credentials", plain, fresh)},
 		{"credential", "role", at(role.Name, "credentials", plain, role)},
+		{"credential", "role-trusted", at(role.Name, "credentials", plain, trusted)},
+		{"credential", "role-waiting", at(role.Name, "credentials", plain, waiting)},
 		{"credential", "unverifiable", at(variables.Name, "credentials", plain, variables)},
 	}
 	for _, w := range voices {
@@ -489,7 +496,7 @@ func gateStories() []story {
 		{"sign-in", "sign-on", signIn(console.SignInView{Next: "/console/", SignOn: "id.example.com", Href: "/console/sign-on"})},
 		{"sign-in", "degraded", with(signIn(console.SignInView{Next: "/console/"}), degraded)},
 		{"sign-in", "error", with(signIn(console.SignInView{Next: "/console/"}), &console.Problem{Title: "Sign in", Detail: "This key does not open anything."})},
-		{"onward", "one", stranger(at("Signed in", "", plain, console.OnwardView{Next: "/console/"}))},
+		{"onward", "one", stranger(at("Signed in", "", plain, console.OnwardView{Title: "Signed in", Next: "/console/"}))},
 		{"problem", "error", failure(plain, refused, 422)},
 		{"problem", "degraded", failure(plain, degraded, 503)},
 	}

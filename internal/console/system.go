@@ -70,9 +70,9 @@ func (c *Console) system(v *visit) (answer, error) {
 const rotateWord = "rotate"
 
 // rotatePage asks before the vault's key is rotated.
-func rotatePage(v *visit) Page {
+func rotatePage(v *visit, primary string) Page {
 	return v.ask("Rotate the vault's key", "system", Danger{
-		Act: "Rotate", Name: rotateWord, Cancel: Root + "system",
+		Act: "Rotate", Name: rotateWord, Cancel: Root + "system", Was: primary,
 		Warning: "A new primary key is written to the key source, and all secret versions are moved to it in the background. Runs go on meanwhile. " +
 			"Back the key source up afterwards: older backups of it cannot open what is stored from now on.",
 	})
@@ -80,20 +80,38 @@ func rotatePage(v *visit) Page {
 
 // confirmRotate asks before the vault's key is rotated.
 func (c *Console) confirmRotate(v *visit) (answer, error) {
-	if _, err := c.broker.ListVaultKeys(v.Context(), v.call()); err != nil {
+	primary, err := c.primaryKey(v)
+	if err != nil {
 		return answer{}, err
 	}
-	return show(rotatePage(v))
+	return show(rotatePage(v, primary))
 }
 
-// rotate makes a new primary key.
+// primaryKey is the id of the key that seals.
+func (c *Console) primaryKey(v *visit) (string, error) {
+	ring, err := c.broker.ListVaultKeys(v.Context(), v.call())
+	for _, k := range ring.Keys {
+		if k.Primary {
+			return k.ID, err
+		}
+	}
+	return "", err
+}
+
+// rotate makes a new primary key, unless somebody has since the question was asked: the same form, sent twice.
 func (c *Console) rotate(v *visit) (answer, error) {
-	err := c.confirmed(v, rotateWord)
-	if err == nil {
+	primary, err := c.primaryKey(v)
+	if err != nil {
+		return answer{}, err
+	}
+	if was := v.line("was"); was != "" && was != primary {
+		return to(Root+"system", "rotated-already")
+	}
+	if err = c.confirmed(v, rotateWord); err == nil {
 		_, err = c.broker.RotateVaultKey(v.Context(), v.call())
 	}
 	if err != nil {
-		return v.again(err, func() (Page, error) { return rotatePage(v), nil })
+		return v.again(err, func() (Page, error) { return rotatePage(v, primary), nil })
 	}
 	return to(Root+"system", "rotation-started")
 }

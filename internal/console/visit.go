@@ -16,6 +16,8 @@ import (
 const (
 	maxForm    = 64 << 10
 	maxSecrets = 1 << 20 // multipart, with every byte of the largest environment
+
+	formLife = 12 * time.Hour // no session lives longer
 )
 
 // visit is one request for a page.
@@ -25,6 +27,7 @@ type visit struct {
 	now     time.Time
 	who     broker.SignedIn // zero on public pages
 	problem *Problem        // what was wrong with the form, shown above it
+	home    string          // the path of the page that the form stands on; empty: it has none of its own
 }
 
 // call is what the broker needs to know of the visit.
@@ -51,6 +54,16 @@ func (v *visit) replaces() broker.Call {
 	call := v.creates()
 	call.IfMatch = v.changes().IfMatch
 	return call
+}
+
+// filledIn is when the form was shown: sent twice, it asks for the same.
+func (v *visit) filledIn() time.Time {
+	seconds, err := strconv.ParseInt(v.line("shown"), 10, 64)
+	shown := time.Unix(seconds, 0).UTC()
+	if err != nil || shown.After(v.now) || v.now.Sub(shown) > formLife {
+		return v.now
+	}
+	return shown
 }
 
 // once takes the idempotency key of a form, if it is one of ours.
@@ -161,11 +174,12 @@ func (c *Console) prepare(v *visit, route route) (handler, error) {
 	if route.get == nil && route.post == nil {
 		return nil, errNoPage
 	}
+	if route.get != nil {
+		v.home = v.URL.Path
+	}
 	if !route.public {
 		if sessionToken(v.Request) == "" && v.Method == http.MethodGet && v.Request.Header.Get("HX-Request") == "" {
-			return func(v *visit) (answer, error) {
-				return to(Root+"sign-in?"+url.Values{"next": {ownPath(v.URL.RequestURI())}}.Encode(), "")
-			}, nil
+			return (*visit).withoutSession, nil
 		}
 		var err error
 		if v.who, err = c.broker.Session(v.Context(), sessionToken(v.Request)); err != nil {
@@ -180,6 +194,16 @@ func (c *Console) prepare(v *visit, route route) (handler, error) {
 		return route.post, readForm(v, route.upload)
 	}
 	return nil, errMethod
+}
+
+// withoutSession answers a browser that shows no session with the way in. From a link on another site no browser shows it (SameSite=Strict), whether it has one or not: such a request
+// goes on to the same address once more, from ours.
+func (v *visit) withoutSession() (answer, error) {
+	address := ownPath(v.URL.RequestURI())
+	if v.Request.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		return answer{page: v.page("Forgecroft", "", OnwardView{Title: "One moment", Next: address}), onward: address}, nil
+	}
+	return to(Root+"sign-in?"+url.Values{"next": {address}}.Encode(), "")
 }
 
 // readForm reads a form into memory, never into a file: it may hold secrets.
@@ -223,12 +247,12 @@ func (c *Console) reply(v *visit, a answer) {
 	}
 }
 
-// redirect sends the browser on. Where htmx waits for the problems of a form, it is told to open the page.
+// redirect sends the browser on. Where htmx waits for the problems of a form, or for the page with them, it is told to open the page.
 func (c *Console) redirect(v *visit, a answer) {
 	if a.notice != "" {
 		http.SetCookie(v.exchange, noticeCookie(v.Request, a.notice, 60))
 	}
-	if v.Request.Header.Get("HX-Target") == "problem" {
+	if target := v.Request.Header.Get("HX-Target"); target == "problem" || target == "content" {
 		v.exchange.Header().Set("HX-Redirect", a.location)
 		v.WriteHeader(http.StatusNoContent)
 		return

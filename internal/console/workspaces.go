@@ -195,13 +195,16 @@ func (c *Console) updateWorkspace(v *visit) (answer, error) {
 	name, description := v.line("name"), v.line("description")
 	update := forgecroft.WorkspaceUpdate{Name: &name, Description: &description}
 	_, err := c.broker.UpdateWorkspace(v.Context(), v.changes(), v.objectID(), update)
-	if err != nil {
-		return v.again(err, func() (Page, error) {
-			w, err := c.broker.GetWorkspace(v.Context(), v.call(), v.objectID())
-			return editWorkspaceForm(v, update.Apply(w)), err
-		})
+	if err == nil {
+		return to(Root+"workspaces/"+v.objectID(), "saved")
 	}
-	return to(Root+"workspaces/"+v.objectID(), "saved")
+	w, readErr := c.broker.GetWorkspace(v.Context(), v.call(), v.objectID())
+	if readErr != nil {
+		return answer{}, readErr
+	}
+	return v.editAgain(err, Root+"workspaces/"+w.ID, rivals{"name": w.Name, "description": w.Description}, func() (Page, error) {
+		return editWorkspaceForm(v, update.Apply(w)), nil
+	})
 }
 
 // confirmDeleteWorkspace asks before a workspace goes.

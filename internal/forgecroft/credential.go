@@ -39,6 +39,7 @@ type CredentialConfig struct {
 	LastAttempt  *Verification // the last result, conclusive or not
 
 	TrustPolicy     json.RawMessage `json:"-"` // derived by the broker when one config is read; never stored
+	TrustPrincipal  string          `json:"-"` // whom that policy trusts; empty: not known yet, and the policy has a placeholder there
 	WorkspaceIDs    []string        // who has it attached, filled by reads
 	LastDeliveredAt time.Time
 	Revision        int64

@@ -57,6 +57,14 @@ type DeliveryPlan struct {
 	effects atomic.Pointer[PlanEffects]
 }
 
+// Used lists the configs that a delivery uses: the attached ones, and those that they build on.
+func (p *DeliveryPlan) Used() []string {
+	if len(p.Sources) == 0 {
+		return p.Workspace.CredentialConfigIDs
+	}
+	return slices.AppendSeq(slices.Clone(p.Workspace.CredentialConfigIDs), maps.Keys(p.Sources))
+}
+
 // Same reports whether two plans of a workspace release the same. Whatever is stored for a config changes together with its reference.
 func (p *DeliveryPlan) Same(other *DeliveryPlan) bool {
 	same := func(a, b CredentialConfig) bool {

@@ -46,10 +46,65 @@ const reveal = (root) => {
 reveal(document);
 document.addEventListener("htmx:afterSettle", (event) => reveal(event.target));
 
+// A form is sent once, however often its button is clicked; the back button brings it back as it was. htmx disables the buttons of its own.
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (form.dataset.sent) event.preventDefault();
+  form.dataset.sent = "yes";
+});
+addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => delete form.dataset.sent));
+
+// trouble says above the page what stands in the way of something in it. Nothing that was typed is lost by it.
+const trouble = (title, detail, link) => {
+  if (document.querySelector("#trouble h2")?.textContent === title) return; // It stands there already: a poll goes on.
+  const box = document.createElement("section");
+  box.id = "trouble";
+  box.className = "problem";
+  box.tabIndex = -1;
+  box.setAttribute("role", "alert");
+  box.append(Object.assign(document.createElement("h2"), { textContent: title }), Object.assign(document.createElement("p"), { textContent: detail }));
+  if (link) box.lastChild.append(" ", Object.assign(document.createElement("a"), { textContent: "Sign in", href: link, target: "_blank", rel: "noopener" }));
+  document.getElementById("trouble")?.remove();
+  document.getElementById("content").prepend(box);
+  box.focus();
+};
+
+// An answer that has not what was asked for is not put in its place: it says what went wrong.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { xhr, requestConfig } = event.detail;
+  if (xhr.status < 400) {
+    document.getElementById("trouble")?.remove();
+    return;
+  }
+  const answer = new DOMParser().parseFromString(xhr.response, "text/html");
+  const wanted = requestConfig.elt.closest("[hx-select]")?.getAttribute("hx-select");
+  if (xhr.status !== 401 && wanted && answer.querySelector(wanted)) return;
+  event.detail.shouldSwap = false;
+  if (xhr.status === 401) {
+    trouble("You are signed out", "The session has ended. Sign in in another tab, then go on here: nothing is lost.", "/console/sign-in");
+    return;
+  }
+  const text = (selector) => answer.querySelector(selector)?.textContent.trim();
+  trouble(text("main h1") || "This did not work", text("main .lead") || text("main p") || "The server does not say why.");
+});
+for (const failure of ["htmx:sendError", "htmx:timeout"]) {
+  document.addEventListener(failure, () => trouble("The server cannot be reached", "Nothing has come back. Look at the connection, then try again."));
+}
+
 // A problem that htmx has put in place is what the person must see next.
 document.addEventListener("htmx:afterSwap", () => {
   const problem = document.querySelector("#problem .problem");
-  if (problem) problem.focus();
+  document.querySelectorAll("[data-told]").forEach((field) => { field.removeAttribute("aria-invalid"); field.closest(".field")?.classList.remove("wrong"); delete field.dataset.told; });
+  if (!problem) return;
+  problem.focus();
+  problem.querySelectorAll("[data-field]").forEach((line) => {
+    const field = document.getElementById(`f-${line.dataset.field}`);
+    if (!field) return;
+    field.dataset.told = "yes";
+    field.setAttribute("aria-invalid", "true");
+    field.closest(".field")?.classList.add("wrong");
+  });
 });
 
 // htmx gives the focus back to the element with the same id. Where that has gone, the heading of what was swapped has it, so that the next Tab goes on from there.

@@ -209,6 +209,43 @@ async function pieces() {
       await expectText(page, "The secrets are stored", ".notice");
       await expectText(page, "eu-central-1", "main");
     }],
+    ["links of a preview lead to whole pages", async () => {
+      await page.goto(`/console/workspaces/${ids.prod}/attach`);
+      const source = page.locator("#preview a").first();
+      const name = (await source.innerText()).trim();
+      await source.click();
+      await page.getByRole("heading", { level: 1, name }).waitFor();
+    }],
+    ["what cannot be had in place says so, and leaves the page as it is", async () => {
+      await page.goto("/console/credentials?q=aws");
+      await page.locator("#q").fill("a");
+      await page.locator("#results tbody tr").nth(3).waitFor();
+      await page.route("**/console/credentials?q=*", (route) => route.abort("connectionrefused"));
+      await page.locator("#q").fill("ab");
+      await expectText(page, "The server cannot be reached", "#trouble");
+      await page.unroute("**/console/credentials?q=*");
+      await page.route("**/console/credentials?q=*", (route) => route.fulfill({ status: 503, contentType: "text/html", body: "<main><h1>A part of Forgecroft cannot be reached</h1><p class=lead>Try again.</p></main>" }));
+      await page.locator("#q").fill("abc");
+      await expectText(page, "A part of Forgecroft cannot be reached", "#trouble");
+      expect((await page.locator("#results tbody tr").count()) > 3, "the list is gone");
+      await page.unroute("**/console/credentials?q=*");
+      await page.locator("#q").fill("aws");
+      await page.locator("#trouble").waitFor({ state: "detached" });
+    }, { provokes: /ERR_CONNECTION_REFUSED|status of 503|htmx:|Response Status Error Code 503/ }],
+    ["a form that is clicked twice is sent once", async () => {
+      let sent = 0;
+      await page.goto("/console/projects/new");
+      await page.route("**/console/projects/new", async (route) => {
+        if (route.request().method() === "POST") sent += 1;
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        await route.continue();
+      });
+      await page.getByLabel("Name").fill("clicked-twice");
+      await page.getByRole("button", { name: "Create" }).dblclick();
+      await page.getByRole("heading", { level: 1, name: "clicked-twice" }).waitFor();
+      expect(sent === 1, `it was sent ${sent} times`);
+      await page.unroute("**/console/projects/new");
+    }],
     ["a file that is dropped is taken", async () => {
       await page.goto("/console/credentials/paste");
       await page.getByLabel("What you have").evaluate((box) => {
