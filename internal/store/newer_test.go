@@ -11,6 +11,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 	"github.com/forgecroft/forgecroft/internal/pgtest"
@@ -230,4 +233,61 @@ func rowsIn(t *testing.T, url string) []string {
 		all = append(all, texts(t, db, "SELECT xmin || ' ' || t::text FROM "+table+" t ORDER BY 1")...)
 	}
 	return all
+}
+
+// oldDatabase makes a PostgreSQL database of the first schema, by dying before the second migration.
+func oldDatabase(t *testing.T) string {
+	t.Helper()
+	for n := 1; ; n += 4 { // The second migration has more statements than that, and is taken back where it is cut off.
+		url := pgtest.New(t)
+		if !kill(t, "", url, n) {
+			t.Fatal("the migrations came to their end")
+		}
+		db := rawDatabase(t, "", url)
+		furnished := furnish(t, db)
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if furnished {
+			return url
+		}
+	}
+}
+
+// TestMigrationGivesWay has somebody read a table for longer than a migration waits for it: the migration lets the others through, comes back, and gets it in the end.
+func TestMigrationGivesWay(t *testing.T) {
+	url := oldDatabase(t)
+	reader, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close(context.Background())
+	for _, statement := range []string{"BEGIN", "LOCK TABLE credential_configs IN ACCESS SHARE MODE"} {
+		if _, err := reader.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	opened := make(chan error, 1)
+	go func() {
+		s, err := store.OpenPostgres(t.Context(), store.Options{URL: forgecroft.NewSecret(url)})
+		if err == nil {
+			err = errors.Join(s.Check(t.Context()), s.Close())
+		}
+		opened <- err
+	}()
+	waits := func() bool {
+		return queryInt(t, url, "SELECT count(*) FROM pg_locks l JOIN pg_database d ON d.oid = l.database WHERE d.datname = current_database() AND l.mode = 'AccessExclusiveLock' AND NOT l.granted") > 0
+	}
+	eventually(t, 20*time.Second, "the migration waits for the table", waits)
+	eventually(t, 20*time.Second, "the migration gives way", func() bool { return !waits() })
+	if n := queryInt(t, url, "SELECT count(*) FROM workspaces"); n != 0 {
+		t.Errorf("%d workspaces", n)
+	}
+	eventually(t, 20*time.Second, "the migration tries again", waits)
+	if _, err := reader.Exec(t.Context(), "COMMIT"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-opened; err != nil {
+		t.Error(err)
+	}
 }

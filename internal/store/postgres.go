@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -159,15 +161,35 @@ func preparePostgres(ctx context.Context, config *pgx.ConnConfig, logger *slog.L
 		return err
 	}
 	patient := config.Copy() // The others wait while one migrates.
-	for _, name := range []string{"lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"} {
+	for _, name := range []string{"statement_timeout", "idle_in_transaction_session_timeout"} {
 		delete(patient.RuntimeParams, name)
 	}
+	patient.RuntimeParams["lock_timeout"] = milliseconds(migrationLock)
 	db := sql.OpenDB(watched(stdlib.GetConnector(*patient)))
 	locker, err := lock.NewPostgresSessionLocker(lock.WithLockID(writerLock+1), lock.WithLockTimeout(1, 120))
 	if err != nil {
 		return errors.Join(err, db.Close())
 	}
-	return errors.Join(migrate(ctx, db, goose.DialectPostgres, "migrations/postgres", version, logger, goose.WithSessionLocker(locker)), db.Close())
+	for tries := 1; ; tries++ {
+		err = migrate(ctx, db, goose.DialectPostgres, "migrations/postgres", version, logger, goose.WithSessionLocker(locker))
+		if !inTheWay(err) || tries == migrationTries {
+			return errors.Join(err, db.Close())
+		}
+		time.Sleep(rand.N(migrationLock))
+	}
+}
+
+// A migration that alters tables waits for everybody who uses them, and everybody else for it. It gives way before the replicas at work lose their patience, or the database finds that it waits for
+// somebody who waits for it, and tries again: each migration is one transaction.
+const (
+	migrationLock  = 500 * time.Millisecond
+	migrationTries = 100
+)
+
+// inTheWay reports whether a migration was broken off for somebody else's sake.
+func inTheWay(err error) bool {
+	var e *pgconn.PgError
+	return errors.As(err, &e) && slices.Contains([]string{"55P03", "40P01", "40001"}, e.Code)
 }
 
 // inspectPostgres refuses a server that is too old or forgets, and returns the version of the schema.
