@@ -13,6 +13,7 @@ import (
 	"github.com/forgecroft/forgecroft/internal/backup"
 	"github.com/forgecroft/forgecroft/internal/broker"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/store"
 	"github.com/forgecroft/forgecroft/internal/vault/embedded"
 	"github.com/forgecroft/forgecroft/internal/vault/envelope"
 )
@@ -234,6 +235,9 @@ func (r *restore) settings(dataDir string) Config {
 
 // fill stores the records first: a row must never point at what is not there.
 func (r *restore) fill(ctx context.Context, c Config) (err error) {
+	if err := r.checkDatabase(ctx, c); err != nil {
+		return err
+	}
 	h, err := r.open(ctx, c)
 	if err != nil {
 		return err
@@ -254,6 +258,25 @@ func (r *restore) fill(ctx context.Context, c Config) (err error) {
 		return nil
 	}
 	return r.checked.RestoreTables(ctx, h.store, r.options.Progress)
+}
+
+// checkDatabase refuses a database that holds something else, before the vault is opened: where there is none, opening makes one. A database without our tables holds nothing, and gets them after
+// the vault has been looked at.
+func (r *restore) checkDatabase(ctx context.Context, c Config) (err error) {
+	if c.DatabaseURL.IsZero() {
+		return nil
+	}
+	h := &house{config: c, logger: maintenanceLog(r.stderr), fatal: make(chan error, 1)}
+	schema, err := store.PostgresSchema(ctx, store.Options{URL: c.DatabaseURL, Logger: h.logger})
+	if err != nil || schema == 0 {
+		return err
+	}
+	if err := h.openDatabase(ctx); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.closeStores()) }()
+	_, err = r.checked.Loaded(ctx, h.store)
+	return err
 }
 
 // prove opens the restored stores as a server would and checks them.

@@ -192,6 +192,21 @@ func inTheWay(err error) bool {
 	return errors.As(err, &e) && slices.Contains([]string{"55P03", "40P01", "40001"}, e.Code)
 }
 
+// PostgresSchema tells which migration a database has seen last, without changing anything; 0: it has none of our tables.
+func PostgresSchema(ctx context.Context, o Options) (int64, error) {
+	o = o.complete()
+	config, err := postgresConfig(o.URL.Reveal())
+	if err != nil {
+		return 0, err
+	}
+	c, err := connectPostgres(ctx, config, postgresDialect(""))
+	if err != nil {
+		return 0, fmt.Errorf("connecting to the database at %s: %w", placeOf(config), err)
+	}
+	version, err := inspectPostgres(ctx, c, o.Logger)
+	return version, errors.Join(err, c.close())
+}
+
 // inspectPostgres refuses a server that is too old or forgets, and returns the version of the schema.
 func inspectPostgres(ctx context.Context, c *conn, logger *slog.Logger) (schema int64, err error) {
 	settings := map[string]string{} // name → value
