@@ -26,6 +26,9 @@ func (b *Broker) ListAuditEvents(ctx context.Context, call Call, f forgecroft.Au
 		if err := call.wholeOrganization(); err != nil {
 			return Listing[forgecroft.AuditEvent]{}, err
 		}
+		if err := f.Validate(); err != nil {
+			return Listing[forgecroft.AuditEvent]{}, err
+		}
 		key := func(e forgecroft.AuditEvent) string { return strconv.FormatInt(e.Sequence, 10) }
 		return list(b, call, "audit-events", f, page, key, func(p forgecroft.Page) ([]forgecroft.AuditEvent, error) {
 			return b.store.AuditEvents(ctx, call.OrganizationID, f, p)

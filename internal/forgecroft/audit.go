@@ -145,6 +145,20 @@ type AuditFilter struct {
 	Ascending  bool      // the oldest first; otherwise the newest first
 }
 
+// Validate checks the range. A time of day in a zone may lie in the year before 0 or after 9999 in UTC, which no timestamp can be written in (RFC 3339, 1).
+func (f AuditFilter) Validate() error {
+	var fields []FieldError
+	for _, end := range []struct {
+		field string
+		at    time.Time
+	}{{"since", f.Since}, {"until", f.Until}} {
+		if year := end.at.UTC().Year(); year < 0 || year > 9999 {
+			fields = append(fields, FieldError{end.field, "out_of_range", "The year lies between 0 and 9999, in UTC."})
+		}
+	}
+	return Invalid(fields)
+}
+
 // ActionDeliver is what deliveries are called in the trail.
 const ActionDeliver = "environment.deliver"
 
