@@ -26,6 +26,7 @@ type AuditView struct {
 	Outcomes, Actors []Option
 	Filtered         bool
 	Older, Export    string
+	Check            string // where the whole chain is checked, with the filter of the page
 	Chain            ChainView
 }
 
@@ -58,29 +59,38 @@ func (c *Console) audit(v *visit) (answer, error) { return c.auditPage(v, nil) }
 // auditPage shows the trail; all is the result of a check of the whole chain, if there was one.
 func (c *Console) auditPage(v *visit, all *Badge) (answer, error) {
 	filter, err := auditFilter(v)
-	if err != nil {
-		return answer{}, err
+	if err == nil {
+		err = filter.Validate()
+	}
+	if err != nil { // The filter stands there to be mended, with nothing found.
+		return v.again(err, func() (Page, error) { return c.auditView(v, filter, broker.Listing[forgecroft.AuditEvent]{}, all) })
 	}
 	list, err := c.broker.ListAuditEvents(v.Context(), v.call(), filter, broker.PageRequest{Cursor: v.query("after"), Limit: listLimit})
 	if err != nil {
 		return answer{}, err
 	}
+	p, err := c.auditView(v, filter, list, all)
+	return answer{page: p}, err
+}
+
+// auditView shows what a filter has found.
+func (c *Console) auditView(v *visit, filter forgecroft.AuditFilter, list broker.Listing[forgecroft.AuditEvent], all *Badge) (Page, error) {
 	checkpoints, err := c.broker.ListAuditCheckpoints(v.Context(), v.call())
 	if err != nil {
-		return answer{}, err
+		return Page{}, err
 	}
 	actors, err := c.actors(v, filter.ActorKeyID)
 	if err != nil {
-		return answer{}, err
+		return Page{}, err
 	}
 	names, err := c.objectNames(v, list.Items)
 	if err != nil {
-		return answer{}, err
+		return Page{}, err
 	}
 	view := AuditView{
 		Action: v.query("action"), Object: v.query("object"), Since: v.query("since"), Until: v.query("until"), Outcomes: outcomeOptions(filter.Outcome),
-		Actors: actors, Filtered: filter != forgecroft.AuditFilter{}, Older: older(v, list.Next), Chain: chainView(list.Items, filter == forgecroft.AuditFilter{}, checkpoints.Items),
-		Export: exportAddress(v),
+		Actors: actors, Filtered: filter != forgecroft.AuditFilter{}, Older: olderAt(v, Root+"audit", list.Next), Chain: chainView(list.Items, filter == forgecroft.AuditFilter{}, checkpoints.Items),
+		Export: exportAddress(v), Check: (&url.URL{Path: Root + "audit/check", RawQuery: v.URL.RawQuery}).String(),
 	}
 	if all != nil {
 		view.Chain.CheckedAll, view.Chain.All = true, *all
@@ -88,7 +98,7 @@ func (c *Console) auditPage(v *visit, all *Badge) (answer, error) {
 	for _, e := range list.Items {
 		view.Rows = append(view.Rows, auditRow(names, e))
 	}
-	return show(v.page("Audit", "audit", view))
+	return v.page("Audit", "audit", view), nil
 }
 
 // auditFilter reads the filter of the address. The end of the range is the end of its day.
@@ -105,6 +115,9 @@ func auditFilter(v *visit) (forgecroft.AuditFilter, error) {
 			fields = append(fields, forgecroft.FieldError{Field: name, Code: "invalid_date", Message: "A day is written as 2026-11-23."})
 		}
 		*to = day
+	}
+	if !f.Since.IsZero() && !f.Until.IsZero() && f.Until.Before(f.Since) {
+		fields = append(fields, forgecroft.FieldError{Field: "until", Code: "before_since", Message: "The last day lies before the first."})
 	}
 	if !f.Until.IsZero() {
 		f.Until = f.Until.AddDate(0, 0, 1)

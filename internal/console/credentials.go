@@ -166,13 +166,16 @@ func (c *Console) someProjects(v *visit, needed ...string) ([]forgecroft.Project
 }
 
 // older is the address of the next page of a list.
-func older(v *visit, cursor string) string {
+func older(v *visit, cursor string) string { return olderAt(v, v.URL.Path, cursor) }
+
+// olderAt is the address of the next page of the list at a path.
+func olderAt(v *visit, path, cursor string) string {
 	if cursor == "" {
 		return ""
 	}
 	query := v.URL.Query()
 	query.Set("after", cursor)
-	return (&url.URL{Path: v.URL.Path, RawQuery: query.Encode()}).String()
+	return (&url.URL{Path: path, RawQuery: query.Encode()}).String()
 }
 
 func typeOptions(types forgecroft.Registry, chosen string) []Option {

@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -302,8 +303,17 @@ func TestAudit(t *testing.T) {
 	if p := b.get("/console/audit?until=2001-01-01"); !strings.Contains(p.Body, "Nothing matches") {
 		t.Errorf("a range in the past:\n%s", p.Body)
 	}
-	if p := b.get("/console/audit?since=yesterday"); p.Status != http.StatusUnprocessableEntity {
-		t.Errorf("a day that is none: got status %d, want 422", p.Status)
+	for query, want := range map[string]string{
+		"since=yesterday": "A day is written as", "until=9999-12-31": "The year lies between", "since=2026-02-02&until=2026-02-01": "The last day lies before the first.",
+	} {
+		for _, path := range []string{"/console/audit?", "/console/audit/export?"} {
+			if p := b.get(path + query); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, want) {
+				t.Errorf("%s%s: got status %d, want 422 and %q\n%s", path, query, p.Status, want, p.Body)
+			}
+		}
+	}
+	if p := b.get("/console/audit?since=2026-02-02&until=2026-02-02"); p.Status != http.StatusOK {
+		t.Errorf("a single day: got status %d, want 200", p.Status)
 	}
 	export := b.get("/console/audit/export")
 	lines := strings.Split(strings.TrimSpace(export.Body), "\n")
@@ -312,6 +322,34 @@ func TestAudit(t *testing.T) {
 	}
 	if p := b.post("/console/audit/check", nil); !strings.Contains(p.Body, "events are intact") {
 		t.Errorf("the check:\n%s", p.Body)
+	}
+}
+
+// TestAuditCheckKeepsThePage checks the chain from a filtered page as a browser without scripts does: the answer shows the same events, and leads on to the older ones.
+func TestAuditCheckKeepsThePage(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	for i := range 60 {
+		must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: fmt.Sprint("p", i)}))(t)
+	}
+	b := mustSignIn(t, s, s.OwnerKey)
+	link := func(p page, pattern string) string {
+		found := regexp.MustCompile(pattern).FindStringSubmatch(p.Body)
+		if found == nil {
+			t.Fatalf("status %d at %s: nothing is like %s in\n%s", p.Status, p.Path, pattern, p.Body)
+		}
+		return html.UnescapeString(found[1])
+	}
+	first := b.get("/console/audit?action=project.create")
+	checked := b.post(link(first, `<form method="post" id="check" action="([^"]+)"`), nil)
+	if !strings.Contains(checked.Body, "events are intact") || strings.Count(checked.Body, "<code>project.create</code>") != 50 || strings.Contains(checked.Body, "<code>organization.create</code>") {
+		t.Fatalf("the check shows other events:\n%s", checked.Body)
+	}
+	older := b.get(link(checked, `href="([^"]+)">Older<`))
+	if older.Status != http.StatusOK || strings.Count(older.Body, "<code>project.create</code>") != 10 {
+		t.Errorf("the older ones: status %d\n%s", older.Status, older.Body)
+	}
+	if again := b.post(link(older, `<form method="post" id="check" action="([^"]+)"`), nil); strings.Count(again.Body, "<code>project.create</code>") != 10 {
+		t.Errorf("a check of the second page shows another one:\n%s", again.Body)
 	}
 }
 
