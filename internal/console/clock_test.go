@@ -2,6 +2,8 @@ package console_test
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/cookiejar"
@@ -9,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +21,7 @@ import (
 	"github.com/forgecroft/forgecroft/internal/console"
 	"github.com/forgecroft/forgecroft/internal/credtype"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/servertest"
 	"github.com/forgecroft/forgecroft/internal/store"
 	"github.com/forgecroft/forgecroft/internal/vault/embedded"
 )
@@ -28,10 +32,14 @@ type bench struct {
 	key   string
 	store forgecroft.Store
 
+	log servertest.Buffer
+
 	mu         sync.Mutex
 	now        time.Time
 	storeFails error
 	vaultFails error
+	trailFails error                          // on every page of the trail but the first
+	tampers    func(e *forgecroft.AuditEvent) // changes the trail behind the server's back
 }
 
 // Now is the time of the bench.
@@ -73,6 +81,21 @@ func (s lostStore) Session(ctx context.Context, hash []byte) (forgecroft.Session
 	return s.Store.Session(ctx, hash)
 }
 
+func (s lostStore) AuditEvents(ctx context.Context, organizationID string, f forgecroft.AuditFilter, p forgecroft.Page) ([]forgecroft.AuditEvent, error) {
+	s.b.mu.Lock()
+	defer s.b.mu.Unlock()
+	if s.b.trailFails != nil && p.After != "" {
+		return nil, s.b.trailFails
+	}
+	events, err := s.Store.AuditEvents(ctx, organizationID, f, p)
+	for i := range events {
+		if s.b.tampers != nil {
+			s.b.tampers(&events[i])
+		}
+	}
+	return events, err
+}
+
 // lostVault is a vault that can be taken away.
 type lostVault struct {
 	forgecroft.Vault
@@ -105,7 +128,7 @@ func mustBench(t *testing.T) *bench {
 	metadata := must(store.OpenSQLite(ctx, store.Options{Path: filepath.Join(dir, "metadata.db")}))(t)
 	t.Cleanup(func() { _, _ = metadata.Close(), vault.Close() })
 	b.store = metadata
-	logger := slog.New(slog.DiscardHandler)
+	logger := slog.New(slog.NewTextHandler(&b.log, nil))
 	config := broker.Config{Store: lostStore{metadata, b}, Vault: lostVault{vault, b}, KeyRing: vault, Types: credtype.Registry(credtype.Config{}), Logger: logger, Now: b.Now}
 	door := must(broker.Open(ctx, config, func(k broker.OwnerKey) error { b.key = k.Raw.Reveal(); return nil }))(t)
 	web := must(console.New(console.Config{Broker: door, Logger: logger, Version: "test", Now: b.Now}))(t)
@@ -217,6 +240,44 @@ func TestUnusedCredentials(t *testing.T) {
 		b.post("/console/sign-in", url.Values{"api_key": {b.key}})
 		if p := b.get("/console/"); p.Status != http.StatusOK || !strings.Contains(p.Body, step.want) || strings.Contains(p.Body, step.none) {
 			t.Errorf("%d days later: status %d; want %q and not %q in\n%s", step.days, p.Status, step.want, step.none, p.Body)
+		}
+	}
+}
+
+// TestExportThatBreaksOff takes the database away in the middle of an export: a browser must not take what it has for the whole trail.
+func TestExportThatBreaksOff(t *testing.T) {
+	b := mustBench(t)
+	for i := range broker.MaxPage {
+		b.fill("/console/projects/new", "name", fmt.Sprint("p", i))
+	}
+	b.trailFails = forgecroft.KindUnavailable
+	reply, err := b.client.Get(b.base + "/console/audit/export")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reply.Body.Close()
+	text, err := io.ReadAll(reply.Body)
+	if reply.StatusCode != http.StatusOK || len(text) == 0 || err == nil {
+		t.Errorf("got status %d and %d bytes, then %v; want 200, some events, then a broken transfer", reply.StatusCode, len(text), err)
+	}
+	if log := b.log.String(); !strings.Contains(log, "exporting the audit trail") || strings.Contains(log, `"panic"`) || strings.Contains(log, "stack=") {
+		t.Errorf("the log says:\n%s", log)
+	}
+}
+
+// TestTamperedEvent changes an event: the page that a filter brings it up on says so, and any other does not.
+func TestTamperedEvent(t *testing.T) {
+	b := mustBench(t)
+	b.fill("/console/projects/new", "name", "platform")
+	b.tampers = func(e *forgecroft.AuditEvent) {
+		if e.Action == "project.create" {
+			e.ActorName = "nobody"
+		}
+	}
+	for query, want := range map[string]string{"action=project.create": "is not what was recorded", "action=organization.create": ">intact<"} {
+		here := regexp.MustCompile(`<dd id="here">.*</dd>`).FindString(b.get("/console/audit?" + query).Body)
+		if !strings.Contains(here, want) {
+			t.Errorf("%s: got %q, want %q", query, here, want)
 		}
 	}
 }

@@ -29,6 +29,7 @@ type exchange struct {
 	keyID  string
 	status int
 	err    error // what a 5xx was about, for the log
+	cut    bool  // what was sent ends too early: the connection has to, so that nobody takes it for whole
 }
 
 // WriteHeader implements [http.ResponseWriter].
@@ -92,7 +93,7 @@ func (c *Console) refuse(r *http.Request) error {
 	return nil
 }
 
-// finish answers for a handler that panicked, and writes the one line of the request. It holds nothing that a client wrote.
+// finish answers for a handler that panicked, writes the one line of the request, which holds nothing that a client wrote, and cuts the connection where that is all that can be said.
 func (c *Console) finish(x *exchange, r *http.Request, start time.Time) {
 	if p := recover(); p != nil {
 		attrs := []slog.Attr{slog.String("request_id", x.id), slog.String("route", x.route), slog.String("stack", string(debug.Stack()))}
@@ -119,6 +120,9 @@ func (c *Console) finish(x *exchange, r *http.Request, start time.Time) {
 		attrs = append(attrs, slog.String("error", x.err.Error()))
 	}
 	c.logger.LogAttrs(r.Context(), level, "console request", attrs...)
+	if x.cut {
+		panic(http.ErrAbortHandler) // net/http's word for it, which it does not log.
+	}
 }
 
 // remoteHost is the address of the connection's other end. Forwarding headers are not believed: anybody can send them.

@@ -238,6 +238,7 @@ func (c *Console) reply(v *visit, a answer) {
 		v.exchange.Header().Set("Content-Type", a.download.contentType)
 		v.exchange.Header().Set("Content-Disposition", `attachment; filename="`+a.download.name+`"`)
 		v.err = a.download.write(v.exchange)
+		v.cut = v.err != nil
 	default:
 		if a.onward != "" {
 			v.exchange.Header().Set("Refresh", "0; url="+a.onward)
