@@ -107,10 +107,17 @@ document.addEventListener("htmx:afterSwap", () => {
   });
 });
 
-// htmx gives the focus back to the element with the same id. Where that has gone, the heading of what was swapped has it, so that the next Tab goes on from there.
+// Whoever had the focus when a request began has it again: on the element with the same id, or where that has gone on the heading of what was swapped, so that the next Tab goes on
+// from there. htmx does the former by itself, but not for a button that was disabled meanwhile: browsers take the focus off it.
+let focused = null;
+document.addEventListener("htmx:beforeRequest", () => {
+  focused = document.activeElement === document.body ? null : document.activeElement;
+});
 document.addEventListener("htmx:afterSettle", () => {
-  const heading = document.querySelector("[data-refocus]");
-  if (heading && (document.activeElement === document.body || !document.activeElement)) heading.focus();
+  if (!focused || (document.activeElement && document.activeElement !== document.body)) return;
+  const again = (focused.id && document.getElementById(focused.id)) || document.querySelector("[data-refocus]");
+  focused = null;
+  if (again) again.focus();
 });
 
 // A file that is dropped on a text is taken as the file beside it.

@@ -45,7 +45,7 @@ func mustStock(t *testing.T, s *servertest.Server) map[string]string {
 	k.verify(sandbox)
 	loader := k.mustCredential("BigQuery loader", "gcp_service_account", "")
 	s.Cloudflare.AddToken(fakecloudflare.Token{Value: cloudflareToken, ID: "0123456789abcdef0123456789abcdef"})
-	k.mustCredential("Old CI token", "cloudflare_api_token", "", "api_token", "EXAMPLEabcdefghijklmnopqrstuvwxyz0123456")
+	unasked := k.mustCredential("Old CI token", "cloudflare_api_token", "", "api_token", "EXAMPLEabcdefghijklmnopqrstuvwxyz0123456")
 	dns := k.mustCredential("Cloudflare DNS", "cloudflare_api_token", "Zone shop.example", "api_token", cloudflareToken)
 	k.verify(dns)
 	settings := k.mustCredential("Shop settings", "generic_env", "", "TF_VAR_greeting", "hello from the EXAMPLE vault", "TF_VAR_replicas", "3")
@@ -57,11 +57,11 @@ func mustStock(t *testing.T, s *servertest.Server) map[string]string {
 	}
 	key := must(s.Owner.CreateAPIKey(t.Context(), sdk.CreateAPIKey{Name: "ci-shop-prod", Role: "runner"}))(t)
 	return map[string]string{
-		"project": shop.ID, "aws": aws, "role": role, "bad": sandbox, "dns": dns, "settings": settings, "gcp": loader, "prod": prod, "stuck": stuck, "key": key.ID,
+		"project": shop.ID, "unasked": unasked, "aws": aws, "role": role, "bad": sandbox, "dns": dns, "settings": settings, "gcp": loader, "prod": prod, "stuck": stuck, "key": key.ID,
 	}
 }
 
-// mustOddStock adds what strains a page: names that are long, or run from right to left.
+// mustOddStock adds what strains a page: names that are long, run from right to left, or have two spaces in a row.
 func mustOddStock(t *testing.T, s *servertest.Server) map[string]string {
 	t.Helper()
 	ids := mustStock(t, s)
@@ -71,6 +71,7 @@ func mustOddStock(t *testing.T, s *servertest.Server) map[string]string {
 	k.mustCredential("مفتاح الإنتاج", "generic_env", "", "TOKEN", "EXAMPLE")
 	k.mustWorkspace("a-workspace"+long, "", ids["project"])
 	must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "منصة", Description: "A name that runs from right to left."}))(t)
+	ids["spaced"] = must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "two  spaces"}))(t).ID
 	return ids
 }
 

@@ -5,6 +5,7 @@ const browser = await launch();
 await search();
 await keyboard();
 await order();
+await inPlace();
 await twoTabs();
 await pieces();
 await withoutScripts();
@@ -33,6 +34,9 @@ async function search() {
       await page.keyboard.type("cloudf");
       await rows.nth(1).waitFor({ state: "detached" });
       expect((await rows.innerText()).includes("Cloudflare DNS"), "another credential is shown");
+      const told = page.getByRole("status").filter({ hasText: "1 credential" }); // It is all that is announced: a table would be read out whole.
+      await told.waitFor({ state: "attached" });
+      expect((await page.locator("[aria-live] table, [role=status] table").count()) === 0, "the table is announced");
       await page.waitForURL(/q=cloudf/);
       await page.reload();
       expect((await rows.count()) === 1, "reloading shows another list");
@@ -123,6 +127,76 @@ async function order() {
       await page.keyboard.press("Enter");
       await page.getByRole("link", { name: /^Detach/ }).nth(rows).waitFor();
       expect((await focused()) === "Add", `the focus is on ${await focused()}`);
+    }],
+  ]);
+}
+
+// inPlace has answers come into the page: what they are about must show everywhere on it, and the focus stay where it was.
+async function inPlace() {
+  const page = await signIn(await person(browser));
+  const isFocused = (id) => page.waitForFunction((id) => document.activeElement.id === id, id);
+  await walk(page, [
+    ["verifying says so in the heading too, and keeps the focus", async () => {
+      await page.goto(`/console/credentials/${ids.unasked}`);
+      await expectText(page, "not verified", "h1");
+      await page.getByRole("button", { name: "Verify now" }).focus();
+      await page.keyboard.press("Enter");
+      await expectText(page, "invalid", "#verification");
+      expect((await page.locator("h1").innerText()).includes("invalid"), `the heading says ${await page.locator("h1").innerText()}`);
+      await isFocused("verify");
+      const wrong = await judge(page, 0.05);
+      expect(wrong.length === 0, wrong.join("\n"));
+    }],
+    ["checking the chain keeps the focus and is announced", async () => {
+      await page.goto("/console/audit");
+      await page.getByRole("button", { name: "Check the whole chain" }).focus();
+      await page.keyboard.press("Enter");
+      await expectText(page, "events are intact", "#chain");
+      await expectText(page, "events are intact", "#checked");
+      await isFocused("check-chain");
+    }],
+    ["a filter that brings up a tampered event says so above", async () => {
+      await page.goto("/console/audit");
+      await expectText(page, "intact", "#here");
+      await page.route(/audit\?.*outcome=allowed/, async (route) => { // What the server answers once somebody has changed the database: TestTamperedEvent.
+        const answer = await route.fetch();
+        await route.fulfill({ response: answer, body: (await answer.text()).replace(/(<dd id="here">).*(<\/dd>)/, '$1<span class="badge bad">event 7 is not what was recorded</span>$2') });
+      });
+      await page.getByLabel("Outcome").selectOption("allowed");
+      await expectText(page, "event 7 is not what was recorded", "#here");
+      expect((await page.locator("#check").getAttribute("action")).includes("outcome=allowed"), "the check has another filter");
+      await page.unroute(/audit\?.*outcome=allowed/);
+      await page.getByLabel("Outcome").selectOption("denied");
+      await expectText(page, "intact", "#here");
+    }],
+    ["a range that cannot be is named, where the events were", async () => {
+      await page.goto("/console/audit?since=2026-02-02");
+      await page.getByLabel("To day").fill("2026-02-01");
+      await expectText(page, "The last day lies before the first.", "#results");
+    }, { provokes: /status of 422/ }],
+    ["a poll keeps the focus", async () => {
+      let polls = 0;
+      await page.route(/console\/system$/, async (route) => { // A rotation that goes on and on: a real one is over too soon to be looked at.
+        const answer = await route.fetch();
+        polls++;
+        await route.fulfill({ response: answer, body: (await answer.text()).replace('id="ring"', 'id="ring" hx-get="/console/system" hx-trigger="every 50ms" hx-target="#ring" hx-select="#ring" hx-swap="outerHTML"') });
+      });
+      await page.goto("/console/system");
+      const link = await page.getByRole("link", { name: "Rotate…" }).elementHandle();
+      await link.focus();
+      await page.waitForFunction((link) => !link.isConnected, link);
+      await isFocused("rotate");
+      expect(polls > 1, "nothing was polled");
+      await page.unroute(/console\/system$/);
+      await page.goto("/console/");
+    }],
+    ["a name is shown as it must be typed, with every space", async () => {
+      await page.goto(`/console/projects/${ids.spaced}/delete`);
+      const name = page.locator("label[for=f-confirm] code");
+      expect((await name.innerText()) === "two  spaces", `it shows ${JSON.stringify(await name.innerText())}`);
+      await page.getByLabel("to confirm").fill(await name.innerText());
+      await page.getByRole("button", { name: "Delete project" }).click();
+      await expectText(page, "Deleted", ".notice");
     }],
   ]);
 }
@@ -307,6 +381,20 @@ async function withoutScripts() {
       await page.getByRole("button", { name: "Add" }).click();
       await page.getByRole("button", { name: "Save" }).click();
       await expectText(page, "TF_VAR_plain");
+    }],
+    ["without scripts: no button that needs them is there", async () => {
+      for (const address of [`credentials/${ids.role}`, `credentials/${ids.settings}/secrets`, `workspaces/${ids.prod}`]) {
+        await page.goto(`/console/${address}`);
+        const dead = page.locator("[data-copy], [data-add-row]");
+        expect((await dead.count()) > 0, `${address}: there is none at all`);
+        for (const button of await dead.all()) expect(!(await button.isVisible()), `${address}: ${await button.textContent()} is there`);
+      }
+    }],
+    ["without scripts: checking the chain leads on", async () => {
+      await page.goto("/console/audit?action=credential_config.");
+      await page.getByRole("button", { name: "Check the whole chain" }).click();
+      await expectText(page, "events are intact", "#chain");
+      expect((await page.locator("#results tbody tr").filter({ hasText: "project.create" }).count()) === 0, "the filter is gone");
     }],
     ["without scripts: verify", async () => {
       await page.goto(`/console/credentials/${ids.dns}`);
