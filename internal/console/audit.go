@@ -130,6 +130,9 @@ func auditRow(names map[string]forgecroft.Related, e forgecroft.AuditEvent) Audi
 	row := AuditRow{Sequence: e.Sequence, At: e.Time, Actor: e.ActorName, Action: e.Action, Remote: e.RemoteAddr, Details: details(e.Details), Outcome: outcomeBadge(e.Outcome)}
 	if e.ObjectID != "" {
 		row.Object = linkTo(forgecroft.Related{Type: e.ObjectType, ID: e.ObjectID, Name: nameOf(names, e.ObjectID)})
+		if _, found := names[e.ObjectID]; !found { // It is gone, and so is its page.
+			row.Object.Href = ""
+		}
 	}
 	return row
 }

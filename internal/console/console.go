@@ -97,11 +97,12 @@ type route struct {
 	path   string // below [Root], in the grammar of [http.ServeMux]
 	get    handler
 	post   handler
-	public bool // needs no session
+	form   permit // get shows a form: who may have it; nil: everybody who may read what is on it
+	public bool   // needs no session
 	upload int64
 }
 
-// routes lists all pages. Whether the visitor may is the broker's to say: every handler goes through it.
+// routes lists all pages. Whether the visitor may is the broker's to say: every handler goes through it. Forms are kept from those whose answer it would refuse.
 func (c *Console) routes() []route {
 	return []route{
 		{path: "{$}", get: c.home},
@@ -111,31 +112,31 @@ func (c *Console) routes() []route {
 		{path: "sign-on/callback", get: c.finishSignOn, public: true},
 
 		{path: "credentials", get: c.credentials},
-		{path: "credentials/new", get: c.newCredential, post: c.createCredential},
-		{path: "credentials/paste", get: c.newFromPaste, post: c.createFromPaste, upload: maxSecrets},
+		{path: "credentials/new", form: creating, get: c.newCredential, post: c.createCredential},
+		{path: "credentials/paste", form: creating, get: c.newFromPaste, post: c.createFromPaste, upload: maxSecrets},
 		{path: "credentials/{id}", get: c.credential},
-		{path: "credentials/{id}/edit", get: c.editCredential, post: c.updateCredential},
-		{path: "credentials/{id}/secrets", get: c.secretsForm, post: c.storeSecrets, upload: maxSecrets},
-		{path: "credentials/{id}/paste", get: c.pasteForm, post: c.storePaste, upload: maxSecrets},
+		{path: "credentials/{id}/edit", form: c.changingCredential, get: c.editCredential, post: c.updateCredential},
+		{path: "credentials/{id}/secrets", form: c.changingCredential, get: c.secretsForm, post: c.storeSecrets, upload: maxSecrets},
+		{path: "credentials/{id}/paste", form: c.changingCredential, get: c.pasteForm, post: c.storePaste, upload: maxSecrets},
 		{path: "credentials/{id}/verify", post: c.verify},
-		{path: "credentials/{id}/delete", get: c.confirmDeleteCredential, post: c.deleteCredential},
+		{path: "credentials/{id}/delete", form: c.changingCredential, get: c.confirmDeleteCredential, post: c.deleteCredential},
 
 		{path: "workspaces", get: c.workspaces},
-		{path: "workspaces/new", get: c.newWorkspace, post: c.createWorkspace},
+		{path: "workspaces/new", form: creating, get: c.newWorkspace, post: c.createWorkspace},
 		{path: "workspaces/{id}", get: c.workspace},
-		{path: "workspaces/{id}/edit", get: c.editWorkspace, post: c.updateWorkspace},
-		{path: "workspaces/{id}/attach", get: c.draft, post: c.attach},
-		{path: "workspaces/{id}/delete", get: c.confirmDeleteWorkspace, post: c.deleteWorkspace},
+		{path: "workspaces/{id}/edit", form: c.changingWorkspace, get: c.editWorkspace, post: c.updateWorkspace},
+		{path: "workspaces/{id}/attach", form: c.changingWorkspace, get: c.draft, post: c.attach},
+		{path: "workspaces/{id}/delete", form: c.changingWorkspace, get: c.confirmDeleteWorkspace, post: c.deleteWorkspace},
 
 		{path: "projects", get: c.projects},
-		{path: "projects/new", get: c.newProject, post: c.createProject},
+		{path: "projects/new", form: creatingProjects, get: c.newProject, post: c.createProject},
 		{path: "projects/{id}", get: c.project},
-		{path: "projects/{id}/edit", get: c.editProject, post: c.updateProject},
-		{path: "projects/{id}/delete", get: c.confirmDeleteProject, post: c.deleteProject},
+		{path: "projects/{id}/edit", form: c.changingProject, get: c.editProject, post: c.updateProject},
+		{path: "projects/{id}/delete", form: c.changingProject, get: c.confirmDeleteProject, post: c.deleteProject},
 
 		{path: "keys", get: c.keys},
 		{path: "keys/new", get: c.newKey, post: c.createKey},
-		{path: "keys/{id}/revoke", get: c.confirmRevokeKey, post: c.revokeKey},
+		{path: "keys/{id}/revoke", form: c.revokingKey, get: c.confirmRevokeKey, post: c.revokeKey},
 
 		{path: "audit", get: c.audit},
 		{path: "audit/export", get: c.exportAudit},

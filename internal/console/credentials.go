@@ -59,7 +59,7 @@ func (c *Console) credentials(v *visit) (answer, error) {
 	}
 	view := CredentialsView{
 		Query: filter.Query, Types: typeOptions(types, filter.Type), States: stateOptions(filter.Verification), Scopes: scopeOptions(filter.Scope),
-		Filtered: filter != forgecroft.CredentialConfigFilter{}, Older: older(v, list.Next), CanCreate: v.may(forgecroft.PermWrite),
+		Filtered: filter != forgecroft.CredentialConfigFilter{}, Older: older(v, list.Next), CanCreate: v.mayCreate(),
 	}
 	if filter.ProjectID != "" {
 		link := linkTo(forgecroft.Related{Type: "project", ID: filter.ProjectID, Name: nameOf(names, filter.ProjectID)})

@@ -31,7 +31,8 @@ type HomeView struct {
 	Concerns                []Concern
 	Chart                   *Chart // nil: the viewer may not read what was delivered
 	Health                  HealthView
-	CanCreate               bool
+	CanCreate               bool // credentials and workspaces
+	CanCreateProjects       bool
 }
 
 func (HomeView) template() string { return "home" }
@@ -49,7 +50,7 @@ type HealthView struct{ Database, Vault, Keys Badge }
 
 // home shows what needs attention.
 func (c *Console) home(v *visit) (answer, error) {
-	view := HomeView{CanCreate: v.may(forgecroft.PermWrite)}
+	view := HomeView{CanCreate: v.mayCreate(), CanCreateProjects: v.mayCreateProjects()}
 	var configs []forgecroft.CredentialConfig
 	var types forgecroft.Registry
 	var err error

@@ -24,6 +24,7 @@ type Page struct {
 type Viewer struct {
 	KeyName, Role, Scope       string
 	Reads, Writes, Keys, Audit bool
+	Creates                    bool // credentials and workspaces, somewhere
 }
 
 // Problem is a failure in words: what, why, and which fields.

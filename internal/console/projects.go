@@ -45,7 +45,7 @@ func (c *Console) projects(v *visit) (answer, error) {
 	}
 	view := ProjectsView{
 		Query: filter.Query, Filtered: filter.Query != "", Older: older(v, list.Next),
-		CanCreate: v.may(forgecroft.PermWrite) && v.who.Scope.Kind() == forgecroft.ScopeOrganization,
+		CanCreate: v.mayCreateProjects(),
 	}
 	for _, p := range list.Items {
 		view.Rows = append(view.Rows, ProjectRow{Root + "projects/" + p.ID, p.Name, p.Description, p.CreatedAt})

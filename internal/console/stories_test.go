@@ -65,7 +65,7 @@ var (
 func at(title, section string, w words, view any) console.Page {
 	return console.Page{
 		Title: title, Section: section, View: view, Now: now, Version: "1.0.0", Once: firstID,
-		Viewer: &console.Viewer{KeyName: w.person, Role: "owner", Scope: "organization", Reads: true, Writes: true, Keys: true, Audit: true},
+		Viewer: &console.Viewer{KeyName: w.person, Role: "owner", Scope: "organization", Reads: true, Writes: true, Keys: true, Audit: true, Creates: true},
 	}
 }
 
@@ -97,7 +97,8 @@ func places(w words) (credential, other, workspace, project console.Link) {
 
 func homeStories() []story {
 	told := []story{
-		{"home", "empty", at("Home", "home", plain, console.HomeView{Health: well, CanCreate: true})},
+		{"home", "empty", at("Home", "home", plain, console.HomeView{Health: well, CanCreate: true, CanCreateProjects: true})},
+		{"home", "empty-project", at("Home", "home", plain, console.HomeView{Health: well, CanCreate: true})},
 		{"home", "calm", at("Home", "home", plain, console.HomeView{Credentials: 1, Workspaces: 1, Health: well, Chart: &console.Chart{Width: 309, Height: 56, Summary: "No deliveries in the last 24 hours."}})},
 		{"home", "degraded", at("Home", "home", plain, console.HomeView{Credentials: 1, Workspaces: 1, Health: unwell})},
 	}

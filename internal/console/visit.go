@@ -125,7 +125,7 @@ func (v *visit) viewer() *Viewer {
 	return &Viewer{
 		KeyName: v.who.KeyName, Role: string(v.who.Role), Scope: v.who.Scope.Kind(),
 		Reads: v.may(forgecroft.PermRead), Keys: v.may(forgecroft.PermKeys), Audit: v.may(forgecroft.PermAudit) && v.who.Scope.Kind() == forgecroft.ScopeOrganization,
-		Writes: v.may(forgecroft.PermWrite),
+		Writes: v.may(forgecroft.PermWrite), Creates: v.mayCreate(),
 	}
 }
 
@@ -189,6 +189,9 @@ func (c *Console) prepare(v *visit, route route) (handler, error) {
 	}
 	switch {
 	case route.get != nil && (v.Method == http.MethodGet || v.Method == http.MethodHead):
+		if route.form != nil {
+			return route.get, route.form(v)
+		}
 		return route.get, nil
 	case route.post != nil && v.Method == http.MethodPost:
 		return route.post, readForm(v, route.upload)

@@ -45,7 +45,7 @@ func (c *Console) workspaces(v *visit) (answer, error) {
 	}
 	view := WorkspacesView{
 		Query: filter.Query, Projects: []Option{{Label: "All projects"}}, Filtered: filter != forgecroft.WorkspaceFilter{},
-		Older: older(v, list.Next), CanCreate: v.may(forgecroft.PermWrite) && v.who.Scope.Kind() != forgecroft.ScopeWorkspace,
+		Older: older(v, list.Next), CanCreate: v.mayCreate(),
 	}
 	if filter.CredentialConfigID != "" {
 		known, err := c.broker.Names(v.Context(), v.call(), []string{filter.CredentialConfigID})
@@ -120,7 +120,9 @@ func (c *Console) workspace(v *visit) (answer, error) {
 		ID: w.ID, Name: w.Name, Description: w.Description, LastDelivered: w.LastDeliveredAt, CreatedAt: w.CreatedAt,
 		Environment: environmentView(preview), CanChange: v.mayChange(w.Location()),
 	}
-	if v.may(forgecroft.PermRead) {
+	if !v.may(forgecroft.PermRead) {
+		view.Environment.unlink()
+	} else {
 		project, err := c.broker.GetProject(v.Context(), v.call(), w.ProjectID)
 		if err != nil {
 			return answer{}, err
@@ -148,6 +150,19 @@ func environmentView(p broker.Preview) EnvironmentView {
 		view.Sources = append(view.Sources, source)
 	}
 	return view
+}
+
+// unlink leaves the names of credentials and takes the way to them, for those who may not read them.
+func (e *EnvironmentView) unlink() {
+	for i := range e.Sources {
+		e.Sources[i].Href = ""
+	}
+	for i := range e.Missing {
+		e.Missing[i].Href = ""
+	}
+	for i := range e.Conflicts {
+		e.Conflicts[i].First.Href, e.Conflicts[i].Second.Href = "", ""
+	}
 }
 
 // newWorkspace is the form of a workspace that is to be made.
