@@ -352,6 +352,49 @@ func TestAPIKeys(t *testing.T) {
 	}
 }
 
+// TestCountWorkspaceKeys counts for who may delete the workspace: the live keys that are scoped to it, however many pages of them there are.
+func TestCountWorkspaceKeys(t *testing.T) {
+	w := newWorld(t)
+	mine, theirs := w.mustProject(t, "mine"), w.mustProject(t, "theirs")
+	ws, other := w.mustWorkspace(t, "w", mine.ID), w.mustWorkspace(t, "other", mine.ID)
+	mint := func(r broker.KeyRequest) string {
+		r.Name, r.Role = "k", forgecroft.RoleRunner
+		k, err := w.CreateAPIKey(t.Context(), w.owner, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k.ID
+	}
+	for range broker.MaxPage + 1 {
+		mint(broker.KeyRequest{WorkspaceID: ws.ID})
+	}
+	mint(broker.KeyRequest{WorkspaceID: other.ID})
+	mint(broker.KeyRequest{ProjectID: mine.ID})
+	mint(broker.KeyRequest{WorkspaceID: ws.ID, ExpiresAt: w.clock.Now().Add(time.Minute)})
+	if err := w.RevokeAPIKey(t.Context(), w.owner, mint(broker.KeyRequest{WorkspaceID: ws.ID})); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.Advance(time.Hour)
+	tests := []struct {
+		name string
+		call broker.Call
+		want string
+	}{
+		{"a member", w.as(forgecroft.RoleMember, forgecroft.KeyScope{}), ""},
+		{"a member of the project", w.as(forgecroft.RoleMember, forgecroft.KeyScope{ProjectID: mine.ID}), ""},
+		{"a reader", w.as(forgecroft.RoleReader, forgecroft.KeyScope{}), "forbidden"},
+		{"a member of another project", w.as(forgecroft.RoleMember, forgecroft.KeyScope{ProjectID: theirs.ID}), "not_found"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			n, err := w.CountWorkspaceKeys(t.Context(), tt.call, ws.ID)
+			if codeOf(err) != tt.want || (err == nil && n != broker.MaxPage+1) {
+				t.Errorf("got %d, %v; want %d or %q", n, err, broker.MaxPage+1, tt.want)
+			}
+		})
+	}
+}
+
 func TestKeysEnd(t *testing.T) {
 	w := newWorld(t)
 	k, err := w.CreateAPIKey(t.Context(), w.owner, broker.KeyRequest{Name: "k", Role: "owner", ExpiresAt: w.clock.Now().Add(time.Hour)})

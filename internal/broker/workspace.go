@@ -171,6 +171,41 @@ func (b *Broker) ownWorkspace(ctx context.Context, tx forgecroft.Tx, call Call, 
 	return w, call.fresh(w.Revision)
 }
 
+// CountWorkspaceKeys counts the live API keys that reach a workspace alone, for those who may delete it and then break them: how many there are is no secret, whose they are is.
+func (b *Broker) CountWorkspaceKeys(ctx context.Context, call Call, id string) (int, error) {
+	a := act{"workspace.read", forgecroft.PermWrite, "workspace", id}
+	return read(ctx, b, call, a, func() (int, error) {
+		w, err := b.workspace(ctx, b.store, call, id)
+		if err != nil {
+			return 0, err
+		}
+		if err := call.changeable("workspace", w.Location()); err != nil {
+			return 0, err
+		}
+		return b.countLiveKeys(ctx, call.OrganizationID, forgecroft.APIKeyFilter{WorkspaceID: id})
+	})
+}
+
+// countLiveKeys reads page after page: the end of a key is not the store's to judge.
+func (b *Broker) countLiveKeys(ctx context.Context, organizationID string, f forgecroft.APIKeyFilter) (int, error) {
+	live, now, page := 0, b.instant(), forgecroft.Page{Limit: MaxPage}
+	for {
+		keys, err := b.store.APIKeys(ctx, organizationID, f, page)
+		if err != nil {
+			return 0, err
+		}
+		for _, k := range keys {
+			if k.Live(now) {
+				live++
+			}
+		}
+		if len(keys) < page.Limit {
+			return live, nil
+		}
+		page.After = keys[len(keys)-1].ID
+	}
+}
+
 // DeleteWorkspace removes a workspace and its attachments. The credential configs stay.
 func (b *Broker) DeleteWorkspace(ctx context.Context, call Call, id string) error {
 	a := act{"workspace.delete", forgecroft.PermWrite, "workspace", id}

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/broker"
@@ -234,11 +235,25 @@ func (c *Console) confirmDeleteWorkspace(v *visit) (answer, error) {
 
 func (c *Console) deleteWorkspacePage(v *visit, w forgecroft.Workspace) (Page, error) {
 	keys, err := c.keysOf(v, w.ID)
+	if err != nil {
+		return Page{}, err
+	}
+	broken, err := c.broker.CountWorkspaceKeys(v.Context(), v.call(), w.ID)
 	return v.ask("Delete "+w.Name, "workspaces", Danger{
 		Act: "Delete workspace", Name: w.Name, Breaks: keys, Cancel: Root + "workspaces/" + w.ID, Revision: w.Revision,
-		Warning: "Runs of this workspace get no credentials any more, and API keys that are scoped to it reach nothing. " +
-			"The credentials themselves stay: " + count(len(w.CredentialConfigIDs), "attached one") + ". Terraform's state is not touched.",
+		Warning: "Runs of this workspace get no credentials any more. " + brokenKeys(broken) + " The credentials themselves stay: " + count(len(w.CredentialConfigIDs), "attached one") + ". Terraform's state is not touched.",
 	}), err
+}
+
+// brokenKeys says how many API keys a deletion breaks, to those as well who may not know which.
+func brokenKeys(n int) string {
+	switch n {
+	case 0:
+		return "No API key is scoped to it."
+	case 1:
+		return "1 API key is scoped to it, and reaches nothing any more."
+	}
+	return fmt.Sprintf("%d API keys are scoped to it, and reach nothing any more.", n)
 }
 
 // keysOf lists the live API keys that reach this workspace alone, where the viewer may know them.
