@@ -29,6 +29,7 @@ type CredentialView struct {
 	Source                       *Link
 	Users                        []Link
 	AllUsers                     string // the list of the workspaces, where not all are here
+	Elsewhere                    int    // workspaces that have it, outside of what the viewer may see
 	Versions                     []VersionView
 	Deliveries                   []DeliveryView
 	CanChange, CanVerify         bool
@@ -82,6 +83,9 @@ func (c *Console) credential(v *visit) (answer, error) {
 		view.Source = &link
 	}
 	if view.Users, view.AllUsers, err = c.users(v, config.ID); err != nil {
+		return answer{}, err
+	}
+	if view.Elsewhere, err = c.elsewhere(v, config); err != nil {
 		return answer{}, err
 	}
 	if view.Deliveries, err = c.history(v, config); err != nil {
@@ -177,6 +181,15 @@ func (c *Console) users(v *visit, id string) (users []Link, all string, err erro
 		users = append(users, linkTo(forgecroft.Related{Type: "credential_config", ID: other.ID, Name: other.Name}))
 	}
 	return users, all, err
+}
+
+// elsewhere counts the workspaces of a config that the visitor may not see: it is used, by whom is not theirs to know.
+func (c *Console) elsewhere(v *visit, config forgecroft.CredentialConfig) (int, error) {
+	if v.who.Scope.Kind() == forgecroft.ScopeOrganization {
+		return 0, nil
+	}
+	seen, err := c.broker.Names(v.Context(), v.call(), config.WorkspaceIDs)
+	return len(config.WorkspaceIDs) - len(seen), err
 }
 
 // attachedAddress lists the workspaces that have a credential attached.

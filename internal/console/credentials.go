@@ -34,8 +34,9 @@ type CredentialRow struct {
 	State                              Badge
 	CheckedAt, LastUse                 time.Time
 	Workspaces                         []Link
-	Rest                               int    // how many more workspaces have it
+	Rest                               int    // how many more workspaces have it that the viewer may see
 	All                                string // the list of all that have it
+	Elsewhere                          int    // how many have it outside of what the viewer may see
 }
 
 // credentials lists credential configs, filtered.
@@ -51,7 +52,7 @@ func (c *Console) credentials(v *visit) (answer, error) {
 	}
 	needed := []string{filter.ProjectID}
 	for _, config := range list.Items {
-		needed = append(append(needed, config.ProjectID), firstWorkspaces(config)...)
+		needed = append(append(needed, config.ProjectID), workspacesToName(v, config)...)
 	}
 	names, err := c.broker.Names(v.Context(), v.call(), needed)
 	if err != nil {
@@ -66,7 +67,9 @@ func (c *Console) credentials(v *visit) (answer, error) {
 		view.ProjectID, view.Project = filter.ProjectID, &link
 	}
 	for _, config := range list.Items {
-		view.Rows = append(view.Rows, credentialRow(types, names, config))
+		row := credentialRow(types, names, config)
+		row.hide(v, names, config)
+		view.Rows = append(view.Rows, row)
 	}
 	return show(v.page("Credentials", "credentials", view))
 }
@@ -95,6 +98,27 @@ const workspacesNamed = 2
 // firstWorkspaces are the ids of those that a row names.
 func firstWorkspaces(c forgecroft.CredentialConfig) []string {
 	return c.WorkspaceIDs[:min(workspacesNamed, len(c.WorkspaceIDs))]
+}
+
+// workspacesToName are the ids of the workspaces whose names a row needs. For a narrow key it is all of them: those that it cannot name are not its own.
+func workspacesToName(v *visit, c forgecroft.CredentialConfig) []string {
+	if v.who.Scope.Kind() == forgecroft.ScopeOrganization {
+		return firstWorkspaces(c)
+	}
+	return c.WorkspaceIDs
+}
+
+// hide takes the workspaces that the visitor may not see out of the rest, which is a list to follow.
+func (r *CredentialRow) hide(v *visit, names map[string]forgecroft.Related, c forgecroft.CredentialConfig) {
+	if v.who.Scope.Kind() == forgecroft.ScopeOrganization {
+		return
+	}
+	for _, id := range c.WorkspaceIDs {
+		if _, seen := names[id]; !seen {
+			r.Elsewhere++
+		}
+	}
+	r.Rest -= r.Elsewhere
 }
 
 // stateBadge words the state of a credential.

@@ -100,6 +100,32 @@ func TestWorkspacesOfACredential(t *testing.T) {
 	}
 }
 
+// TestCredentialOfOthers looks at a credential of the organization with the key of a project: that others use it is said, who they are is not.
+func TestCredentialOfOthers(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	k := mustStock(t, s)
+	mine := must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "mine"}))(t)
+	key := must(s.Owner.CreateAPIKey(t.Context(), sdk.CreateAPIKey{Name: "mine", Role: "member", ProjectID: mine.ID}))(t)
+	b := mustSignIn(t, s, key.Key)
+	address := "/console/workspaces?credential=" + k.env.ID
+	elsewhere := "1 workspace outside of what this key reaches"
+	if p := b.get("/console/credentials/" + k.env.ID); !strings.Contains(p.Body, "In "+elsewhere) || strings.Contains(p.Body, "Nowhere yet") || strings.Contains(p.Body, "network") {
+		t.Errorf("the credential:\n%s", p.Body)
+	}
+	if p := b.get("/console/credentials"); !strings.Contains(p.Body, elsewhere) || strings.Contains(p.Body, address) || strings.Contains(p.Body, ">none<") {
+		t.Errorf("the list:\n%s", p.Body)
+	}
+	for _, name := range []string{"first", "second", "third"} {
+		must(s.Owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: name, ProjectID: mine.ID, CredentialConfigIDs: []string{k.env.ID}}))(t)
+	}
+	if p := b.get("/console/credentials/" + k.env.ID); !strings.Contains(p.Body, "Also in "+elsewhere) || !strings.Contains(p.Body, "<bdi>third</bdi>") {
+		t.Errorf("the credential, used here too:\n%s", p.Body)
+	}
+	if p := b.get("/console/credentials"); !strings.Contains(p.Body, elsewhere) || !strings.Contains(p.Body, `<bdi>first</bdi></a> <a href="`+address+`">and 2 more</a>`) {
+		t.Errorf("the list, used here too:\n%s", p.Body)
+	}
+}
+
 // TestHomeNamesConflicts attaches two AWS identities behind the broker's back, which refuses it: an older release, or a hand, may have.
 func TestHomeNamesConflicts(t *testing.T) {
 	b := mustBench(t)

@@ -129,7 +129,7 @@ func credentialRows(w words, n int) []console.CredentialRow {
 		kind := types[i%len(types)]
 		rows[i] = console.CredentialRow{
 			Href: "/console/credentials/" + firstID, Name: fmt.Sprintf("%s %d", w.credential, i), Type: kind[0], TypeTitle: kind[1], Scope: w.project,
-			State: []console.Badge{valid, invalid, unknown}[i%3], Workspaces: slices.Repeat([]console.Link{workspace}, min(i, 2)), Rest: max(0, i-2), All: "/console/workspaces?credential=" + firstID,
+			State: []console.Badge{valid, invalid, unknown}[i%3], Workspaces: slices.Repeat([]console.Link{workspace}, min(i, 2)), Rest: max(0, i-2), Elsewhere: i / 8, All: "/console/workspaces?credential=" + firstID,
 			CheckedAt: now.Add(-time.Duration(i) * time.Hour), LastUse: now.Add(-time.Duration(i*i) * 24 * time.Hour),
 		}
 	}
@@ -188,6 +188,9 @@ func credentialStories() []story {
 	for _, w := range voices {
 		told = append(told, story{"credential", w.state, at(w.credential, "credentials", w, fullCredential(w))})
 	}
+	abroad := fresh
+	abroad.SecretVersion, abroad.Elsewhere, abroad.CanChange = 1, 1, false
+	told = append(told, story{"credential", "elsewhere", at(abroad.Name, "credentials", plain, abroad)})
 	wrong := fullCredential(plain)
 	wrong.State = invalid
 	wrong.Result = &console.ResultView{Badge: invalid, Code: "InvalidClientTokenId", Detail: "AWS does not know this access key id. It may have been deleted. Store another key.", CheckedAt: now.Add(-time.Minute), Version: 3}
