@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
 	"slices"
@@ -128,6 +129,9 @@ func (c *Console) draftRows(v *visit, w forgecroft.Workspace, ids []string, view
 			view.Choices = append(view.Choices, Option{Value: config.ID, Label: label})
 		}
 	}
+	slices.SortFunc(view.Choices, func(a, b Option) int {
+		return cmp.Or(strings.Compare(strings.ToLower(a.Label), strings.ToLower(b.Label)), strings.Compare(a.Value, b.Value))
+	})
 	if err := c.alsoKnown(v, ids, known); err != nil {
 		return err
 	}
