@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -175,6 +176,59 @@ func TestPickerOffersWhatMayBeAttached(t *testing.T) {
 	}
 	if p := b.get(path + "?ids=" + foreign.ID); !strings.Contains(p.Body, "scoped to another project") {
 		t.Errorf("a draft with it:\n%s", p.Body)
+	}
+}
+
+// TestPickerIsSorted looks for names in the order that people look for them in.
+func TestPickerIsSorted(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	k := mustStock(t, s)
+	for _, name := range []string{"Zone", "alpha", "Beta", "gamma"} {
+		mustCredential(t, s, name, "generic_env")
+	}
+	p := mustSignIn(t, s, s.OwnerKey).get("/console/workspaces/" + k.workspace.ID + "/attach?ids=")
+	var got []string
+	for _, option := range regexp.MustCompile(`<option value="[0-9a-f-]{36}">(\S+) \(`).FindAllStringSubmatch(p.Body, -1) {
+		got = append(got, option[1])
+	}
+	if want := []string{"alpha", "aws-production", "Beta", "database", "gamma", "Zone"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestDeletingAWorkspaceSaysWhichKeysBreak tells an owner which API keys reach nothing any more, and a member, who may not know them, how many.
+func TestDeletingAWorkspaceSaysWhichKeysBreak(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	k := mustStock(t, s)
+	page := "/console/workspaces/" + k.workspace.ID + "/delete"
+	member := mustSignIn(t, s, mustKey(t, s, "member").Key)
+	if p := member.get(page); !strings.Contains(p.Body, "No API key is scoped to it.") {
+		t.Errorf("no key:\n%s", p.Body)
+	}
+	for _, name := range []string{"ci-plan", "ci-apply"} {
+		must(s.Owner.CreateAPIKey(t.Context(), sdk.CreateAPIKey{Name: name, Role: "runner", WorkspaceID: k.workspace.ID}))(t)
+	}
+	for name, b := range map[string]*browser{"a member": member, "an owner": mustSignIn(t, s, s.OwnerKey)} {
+		p := b.get(page)
+		if !strings.Contains(p.Body, "2 API keys are scoped to it") || strings.Contains(p.Body, "ci-apply") != (name == "an owner") {
+			t.Errorf("%s is told:\n%s", name, p.Body)
+		}
+	}
+}
+
+// TestKeysSayWhenTheyWereUsed tells a key that works from one that nobody needs.
+func TestKeysSayWhenTheyWereUsed(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	mustKey(t, s, "reader")
+	used := mustKey(t, s, "runner")
+	must(must(sdk.New(s.URL, used.Key))(t).Whoami(t.Context()))(t)
+	body := mustSignIn(t, s, s.OwnerKey).get("/console/keys").Body
+	for name, want := range map[string]string{"reader-key": `<span class="quiet">never</span>`, "runner-key": "<time "} {
+		row := regexp.MustCompile(`(?s)<bdi>` + name + `</bdi>.*?</tr>`).FindString(body)
+		cell := regexp.MustCompile(`<td data-label="Last used">(.*)</td>`).FindStringSubmatch(row)
+		if cell == nil || !strings.HasPrefix(cell[1], want) {
+			t.Errorf("%s: got %q, want %q", name, cell, want)
+		}
 	}
 }
 

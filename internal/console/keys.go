@@ -30,7 +30,8 @@ type KeyRow struct {
 	Name, Hint, Role, Scope string
 	State                   Badge
 	CreatedAt, ExpiresAt    time.Time
-	Revoke                  string // empty: not possible
+	LastUsed                time.Time // zero: never
+	Revoke                  string    // empty: not possible
 	Own                     bool
 }
 
@@ -64,7 +65,7 @@ func (c *Console) keys(v *visit) (answer, error) {
 func keyRow(v *visit, names map[string]forgecroft.Related, k forgecroft.APIKey) KeyRow {
 	row := KeyRow{
 		Name: k.Name, Hint: k.Hint, Role: string(k.Role), Scope: scopeName(names, k.Scope.ProjectID), CreatedAt: k.CreatedAt,
-		ExpiresAt: k.ExpiresAt, Own: k.ID == v.who.KeyID,
+		ExpiresAt: k.ExpiresAt, LastUsed: k.LastUsedAt, Own: k.ID == v.who.KeyID,
 	}
 	if k.Subject != "" {
 		row.Hint = "single sign-on"

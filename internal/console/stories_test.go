@@ -396,10 +396,10 @@ func projectStories() []story {
 
 func keyStories() []story {
 	row := func(w words, state console.Badge, revoke string) console.KeyRow {
-		return console.KeyRow{Name: w.person, Hint: "fc_live_EXAMPLE…", Role: "owner", Scope: w.project, State: state, CreatedAt: now.Add(-time.Hour), ExpiresAt: now.Add(720 * time.Hour), Revoke: revoke}
+		return console.KeyRow{Name: w.person, Hint: "fc_live_EXAMPLE…", Role: "owner", Scope: w.project, State: state, CreatedAt: now.Add(-time.Hour), ExpiresAt: now.Add(720 * time.Hour), LastUsed: now.Add(-20 * time.Minute), Revoke: revoke}
 	}
 	own := row(plain, console.Badge{Tone: "good", Text: "active"}, "")
-	own.Own, own.ExpiresAt = true, time.Time{}
+	own.Own, own.ExpiresAt, own.LastUsed = true, time.Time{}, time.Time{}
 	told := []story{
 		{"keys", "one", at("API keys", "keys", plain, console.KeysView{Rows: []console.KeyRow{own}})},
 	}
