@@ -129,7 +129,11 @@ func ownPath(text string) string {
 // askToSignIn answers a request without a session with the form. It leads back to where the person was, with the draft of a workspace if that was sent.
 func (c *Console) askToSignIn(v *visit) {
 	v.who.KeyID = ""
-	c.send(v, http.StatusUnauthorized, v.page("Sign in", "", c.signInView(v.backAddress())))
+	p := v.page("Sign in", "", c.signInView(v.backAddress()))
+	if v.Method == http.MethodGet && v.Request.Header.Get("HX-Request") == "" { // Whoever ended their own session is told so; htmx throws this page away and asks again.
+		p.Notice = takeNotice(v)
+	}
+	c.send(v, http.StatusUnauthorized, p)
 }
 
 // backAddress is the address at which the person was.

@@ -162,6 +162,20 @@ func TestRevokingTheKeyEndsItsSessions(t *testing.T) {
 	}
 }
 
+// TestRevokingOnesOwnKey ends at the sign-in form, which says what was done.
+func TestRevokingOnesOwnKey(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	key := mustKey(t, s, "admin")
+	b := mustSignIn(t, s, key.Key)
+	p := b.fill("/console/keys/"+key.ID+"/revoke", "confirm", "admin-key")
+	if p.Status != http.StatusUnauthorized || !strings.Contains(p.Body, "The key is revoked.") {
+		t.Errorf("status %d at %s\n%s", p.Status, p.Path, p.Body)
+	}
+	if p := b.get("/console/"); strings.Contains(p.Body, "The key is revoked.") {
+		t.Error("it is said again")
+	}
+}
+
 func TestCrossOriginFormsAreRefused(t *testing.T) {
 	s := servertest.MustStart(t, nil)
 	b := mustSignIn(t, s, s.OwnerKey)
