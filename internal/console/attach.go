@@ -208,7 +208,7 @@ func (c *Console) attach(v *visit) (answer, error) {
 	if err != nil {
 		return v.again(err, func() (Page, error) { return c.draftAgain(v, ids, call) })
 	}
-	return to(Root+"workspaces/"+v.objectID(), "attached")
+	return to(Root+"workspaces/"+v.objectID(), c.attachedNotice(v))
 }
 
 // draftAgain shows a draft that could not be saved.

@@ -224,6 +224,35 @@ func TestDegraded(t *testing.T) {
 	}
 }
 
+// TestCredentialsEnd lets the end come that a provider has named: first it is near, then it is past.
+func TestCredentialsEnd(t *testing.T) {
+	b := mustBench(t)
+	config, _, _ := strings.Cut(b.fill("/console/credentials/new?type=cloudflare_api_token", "name", "dns", "project_id", "").Path, "/secrets")
+	b.upload(config+"/secrets", "data.api_token", "EXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMPLEEXAMP")
+	organizations := must(b.store.Organizations(t.Context()))(t)
+	result := forgecroft.Verification{Valid: true, Conclusive: true, SecretVersion: 1, CheckedAt: b.Now(), ExpiresAt: b.Now().Add(5 * 24 * time.Hour)}
+	err := b.store.Update(t.Context(), func(tx forgecroft.Tx) error {
+		return tx.RecordVerification(t.Context(), organizations[0].ID, strings.TrimPrefix(config, "/console/credentials/"), result)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const calm, near, past = "Every credential that was looked at", ">Expire soon<", ">Expired<"
+	for _, step := range []struct {
+		days int
+		want string
+	}{{0, near}, {5, past}} {
+		b.advance(time.Duration(step.days) * 24 * time.Hour)
+		b.post("/console/sign-in", url.Values{"api_key": {b.key}})
+		p := b.get("/console/")
+		for _, words := range []string{calm, near, past} {
+			if strings.Contains(p.Body, words) != (words == step.want) {
+				t.Errorf("%d days later it must say %q and does not, or says %q beside:\n%s", step.days, step.want, words, p.Body)
+			}
+		}
+	}
+}
+
 // TestUnusedCredentials lets a month pass, and then two more: a credential that nobody uses is named, and one that is used is not.
 func TestUnusedCredentials(t *testing.T) {
 	b := mustBench(t)
@@ -235,7 +264,7 @@ func TestUnusedCredentials(t *testing.T) {
 	for _, step := range []struct {
 		days       int
 		want, none string
-	}{{29, "", "Unused for"}, {1, "Unused for 30 days", "Unused for 90 days"}, {60, "Unused for 90 days", "Unused for 30 days"}} {
+	}{{29, "was stored or used in the last 30 days", "Unused for"}, {1, "Unused for 30 days", "Unused for 90 days"}, {60, "Unused for 90 days", "Unused for 30 days"}} {
 		b.advance(time.Duration(step.days) * 24 * time.Hour)
 		b.post("/console/sign-in", url.Values{"api_key": {b.key}})
 		if p := b.get("/console/"); p.Status != http.StatusOK || !strings.Contains(p.Body, step.want) || strings.Contains(p.Body, step.none) {

@@ -179,6 +179,30 @@ func TestPickerOffersWhatMayBeAttached(t *testing.T) {
 	}
 }
 
+// TestNoticesAreTrue looks at what is said after something was stored or saved: it depends on what it comes to.
+func TestNoticesAreTrue(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	k := mustStock(t, s)
+	b := mustSignIn(t, s, s.OwnerKey)
+	stored := map[string]page{
+		"The secrets are stored. Verify them now": b.upload("/console/credentials/"+k.aws.ID+"/secrets", "data.access_key_id", accessKeyID, "data.secret_access_key", secretAccessKey),
+		"The variables are stored.":               b.upload("/console/credentials/"+k.env.ID+"/secrets", "name0", "TF_VAR_a", "value0", "EXAMPLE"),
+	}
+	without := mustCredential(t, s, "without", "generic_env")
+	attach := "/console/workspaces/" + k.workspace.ID + "/attach"
+	for _, step := range []struct{ ids, want string }{
+		{k.env.ID, "Saved. The next run gets exactly this environment."}, {without.ID, "Saved, but the next run fails as things are"}, {"", "Saved. Nothing is attached"},
+	} {
+		stored[step.want] = b.fill(attach, "ids", step.ids)
+	}
+	for want, p := range stored {
+		notice := regexp.MustCompile(`<p class="notice".*</p>`).FindString(p.Body)
+		if !strings.Contains(notice, want) {
+			t.Errorf("got %q, want %q (status %d at %s)", notice, want, p.Status, p.Path)
+		}
+	}
+}
+
 // TestPickerIsSorted looks for names in the order that people look for them in.
 func TestPickerIsSorted(t *testing.T) {
 	s := servertest.MustStart(t, nil)

@@ -120,8 +120,12 @@ func credentialConcerns(now time.Time, types forgecroft.Registry, configs []forg
 			func(c forgecroft.CredentialConfig) bool { return c.VerificationState() == forgecroft.VerifiedInvalid },
 		},
 		{
+			Concern{Tone: "bad", Title: "Expired", Advice: "The provider said that they would end, and that time has passed. Runs that get these fail: make successors there, and store them here."},
+			func(c forgecroft.CredentialConfig) bool { return endsWithin(now, c, 0) },
+		},
+		{
 			Concern{Tone: "warn", Title: "Expire soon", Advice: "The provider ends them within two weeks. Make successors there, and store them here before."},
-			func(c forgecroft.CredentialConfig) bool { return endsSoon(now, c) },
+			func(c forgecroft.CredentialConfig) bool { return endsWithin(now, c, soon) && !endsWithin(now, c, 0) },
 		},
 		{
 			Concern{Tone: "warn", Title: "No secrets stored", Advice: "They deliver nothing until their secrets are stored."},
@@ -165,10 +169,10 @@ func (c *Concern) add(l Link) {
 	c.Rest++
 }
 
-// endsSoon reports whether the provider has said that what is stored ends within two weeks, or has ended.
-func endsSoon(now time.Time, c forgecroft.CredentialConfig) bool {
+// endsWithin reports whether the provider has said that what is stored ends within a time, or has ended.
+func endsWithin(now time.Time, c forgecroft.CredentialConfig, d time.Duration) bool {
 	v := c.Verification
-	return c.VerificationState() == forgecroft.VerifiedValid && !v.ExpiresAt.IsZero() && v.ExpiresAt.Sub(now) < soon
+	return c.VerificationState() == forgecroft.VerifiedValid && !v.ExpiresAt.IsZero() && v.ExpiresAt.Sub(now) <= d
 }
 
 // idle is how long a credential that could be used was not.

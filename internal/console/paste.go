@@ -227,7 +227,7 @@ func (c *Console) createFromPaste(v *visit) (answer, error) {
 		v.err = err
 		return to(Root+"credentials/"+created.ID+"/paste", "pasted-not-stored")
 	}
-	return to(Root+"credentials/"+created.ID, "secrets-stored")
+	return to(Root+"credentials/"+created.ID, storedNotice(f.credentialType))
 }
 
 // stores is creates for the second thing that a form makes.
@@ -295,5 +295,5 @@ func (c *Console) storePaste(v *visit) (answer, error) {
 	if err != nil {
 		return v.again(err, form)
 	}
-	return to(Root+"credentials/"+config.ID, "secrets-stored")
+	return to(Root+"credentials/"+config.ID, storedNotice(f.credentialType))
 }

@@ -28,8 +28,12 @@ func TestPasteMakesCredentials(t *testing.T) {
 			b := &browser{t, b.base, b.client}
 			p := b.upload("/console/credentials/paste", "name", test.name, test.field, test.text)
 			id := strings.TrimPrefix(p.Path, "/console/credentials/")
-			if p.Status != http.StatusOK || !strings.Contains(p.Body, "The secrets are stored.") {
-				t.Fatalf("status %d at %s\n%s", p.Status, p.Path, p.Body)
+			notice := "The secrets are stored. Verify them now"
+			if test.credentialType == "generic_env" {
+				notice = "The variables are stored."
+			}
+			if p.Status != http.StatusOK || !strings.Contains(p.Body, notice) {
+				t.Fatalf("status %d at %s, want %q\n%s", p.Status, p.Path, notice, p.Body)
 			}
 			config := must(s.Owner.CredentialConfig(t.Context(), id))(t)
 			if config.CredentialType != test.credentialType {

@@ -206,10 +206,7 @@ func (c *Console) storeSecrets(v *visit) (answer, error) {
 	if err != nil {
 		return v.again(err, func() (Page, error) { return c.secretsPage(v, config, t) })
 	}
-	if config.TrustPolicy != nil {
-		return to(Root+"credentials/"+config.ID, "role-stored")
-	}
-	return to(Root+"credentials/"+config.ID, "secrets-stored")
+	return to(Root+"credentials/"+config.ID, storedNotice(t))
 }
 
 // readSecrets turns the form into what the API takes: a member for each field that is not empty.

@@ -77,15 +77,43 @@ var notices = map[string]string{
 	"saved":             "Saved.",
 	"deleted":           "Deleted.",
 	"secrets-stored":    "The secrets are stored. Verify them now: the provider says at once whether they work.",
+	"variables-stored":  "The variables are stored. Nobody can be asked whether they work: the next run that gets them will tell.",
 	"pasted-not-stored": "Created, but its secrets could not be stored, so it delivers nothing. Paste them once more.",
 	"credential-made":   "Created. Store its secrets now: until then it delivers nothing.",
 	"role-made":         "Created. Say now which role it is, and which credential assumes it. The trust policy to paste comes next.",
-	"role-stored":       "Stored. Paste the trust policy below into the role, then verify.",
+	"role-stored":       "Stored. The trust policy below comes next, then verify.",
 	"attached":          "Saved. The next run gets exactly this environment.",
+	"attached-nothing":  "Saved. Nothing is attached, so the next run gets nothing from here.",
+	"attached-broken":   "Saved, but the next run fails as things are: see below.",
 	"key-revoked":       "The key is revoked. Its next request fails, and its sessions are over.",
 	"rotation-started":  "A new primary key seals what is stored from now on. The older versions are moved to it in the background.",
 	"rotated-already":   "The key has been rotated since that page was opened. It was not rotated once more.",
 	"already-signed-in": "You are signed in.",
+}
+
+// storedNotice is the name of the notice after secrets of a type were stored.
+func storedNotice(t forgecroft.CredentialType) string {
+	if t.TrustPolicy != nil {
+		return "role-stored"
+	}
+	if t.AnyNames {
+		return "variables-stored"
+	}
+	return "secrets-stored"
+}
+
+// attachedNotice is the name of the notice after the credentials of the workspace in the path were saved: what its next run comes to. If that cannot be told, saved they are.
+func (c *Console) attachedNotice(v *visit) string {
+	preview, err := c.broker.PreviewEnvironment(v.Context(), v.call(), v.objectID())
+	switch {
+	case err != nil:
+		return "saved"
+	case len(preview.Conflicts)+len(preview.Missing) > 0:
+		return "attached-broken"
+	case len(preview.Effects) == 0:
+		return "attached-nothing"
+	}
+	return "attached"
 }
 
 // noticeCookie carries the name of a notice over a redirect.
