@@ -34,6 +34,9 @@ func (k APIKey) Validate(now time.Time) error {
 	if !k.ExpiresAt.IsZero() && !k.ExpiresAt.After(now) {
 		fields = append(fields, FieldError{"expires_at", "in_the_past", "The expiry must lie in the future."})
 	}
+	if !writable(k.ExpiresAt) {
+		fields = append(fields, FieldError{"expires_at", "out_of_range", "The expiry must lie before the year 10000, in UTC."})
+	}
 	if k.Role == RoleOwner && k.Scope.Kind() != ScopeOrganization {
 		fields = append(fields, FieldError{"role", "scope_too_narrow", "An owner's scope is the whole organization."})
 	}

@@ -145,18 +145,24 @@ type AuditFilter struct {
 	Ascending  bool      // the oldest first; otherwise the newest first
 }
 
-// Validate checks the range. A time of day in a zone may lie in the year before 0 or after 9999 in UTC, which no timestamp can be written in (RFC 3339, 1).
+// Validate checks that both ends of the range can be written.
 func (f AuditFilter) Validate() error {
 	var fields []FieldError
 	for _, end := range []struct {
 		field string
 		at    time.Time
 	}{{"since", f.Since}, {"until", f.Until}} {
-		if year := end.at.UTC().Year(); year < 0 || year > 9999 {
+		if !writable(end.at) {
 			fields = append(fields, FieldError{end.field, "out_of_range", "The year lies between 0 and 9999, in UTC."})
 		}
 	}
 	return Invalid(fields)
+}
+
+// writable reports whether a time can be written in UTC. A client's time, in a zone, may lie before the year 0 or after 9999 there, and RFC 3339 has no such timestamps (section 1).
+func writable(t time.Time) bool {
+	year := t.UTC().Year()
+	return 0 <= year && year <= 9999
 }
 
 // ActionDeliver is what deliveries are called in the trail.

@@ -216,6 +216,10 @@ func TestQueries(t *testing.T) {
 	wantProblem(t, s.MustCall(t, s.OwnerKey, "GET", "/audit-events?since=yesterday", ""), 422, "invalid_input")
 	wantProblem(t, s.MustCall(t, s.OwnerKey, "GET", "/audit-events?limit=1&until=9999-12-31T23:59:59-12:00", ""), 422, "invalid_input") // In UTC it is the year 10000.
 	wantProblem(t, s.MustCall(t, s.OwnerKey, "GET", "/audit-events?limit=1&since=0000-01-01T00:00:00%2B12:00", ""), 422, "invalid_input")
+	wantProblem(t, s.MustCall(t, s.OwnerKey, "POST", "/api-keys", `{"name":"for ever","role":"reader","expires_at":"9999-12-31T23:59:59-12:00"}`), 422, "invalid_input")
+	if reply := s.MustCall(t, s.OwnerKey, "GET", "/api-keys", ""); reply.Status != 200 {
+		t.Errorf("the list of API keys after that: got status %d, want 200", reply.Status)
+	}
 	wantProblem(t, s.MustCall(t, s.OwnerKey, "GET", "/projects?cursor="+canary, ""), 400, "invalid_cursor")
 }
 
