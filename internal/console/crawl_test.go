@@ -162,6 +162,13 @@ func TestFormsAreForThoseWhoMay(t *testing.T) {
 			check(tt.own, ofWorkspace)
 		})
 	}
+	narrow := mustSignIn(t, s, must(s.Owner.CreateAPIKey(t.Context(), sdk.CreateAPIKey{Name: "narrow", Role: "admin", WorkspaceID: k.workspace.ID}))(t).Key)
+	if p := narrow.get("/console/keys/new"); strings.Contains(p.Body, k.project.ID) || !strings.Contains(p.Body, "workspace:"+k.workspace.ID) {
+		t.Errorf("an admin of a workspace is offered keys that reach further:\n%s", p.Body)
+	}
+	if p := narrow.get(project); p.Status != http.StatusOK || strings.Contains(p.Body, "/console/keys/new") {
+		t.Errorf("an admin of a workspace is offered a key for the project: status %d\n%s", p.Status, p.Body)
+	}
 	b := mustSignIn(t, s, must(s.Owner.CreateAPIKey(t.Context(), sdk.CreateAPIKey{Name: "admin", Role: "admin"}))(t).Key)
 	owner := strings.Split(strings.TrimPrefix(s.OwnerKey, "fc_live_"), "_")[0]
 	if p := b.get(fmt.Sprintf("/console/keys/%s-%s-%s-%s-%s/revoke", owner[:8], owner[8:12], owner[12:16], owner[16:20], owner[20:])); p.Status != http.StatusForbidden {

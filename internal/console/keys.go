@@ -187,6 +187,9 @@ func (c *Console) keyScopeField(v *visit) (Field, error) {
 	if err != nil {
 		return f, err
 	}
+	if v.who.Scope.Kind() == forgecroft.ScopeWorkspace {
+		f.Options = nil // A key makes none that reaches further.
+	}
 	workspaces, err := c.broker.ListWorkspaces(v.Context(), v.call(), forgecroft.WorkspaceFilter{}, broker.PageRequest{Limit: broker.MaxPage})
 	if err != nil {
 		return f, err

@@ -32,6 +32,7 @@ type ProjectView struct {
 	// The lists of all of them, where not all are here.
 	AllWorkspaces, AllCredentials string
 	CanChange, CanWrite           bool
+	MakesKeys                     bool // whether API keys may be made for it
 }
 
 func (ProjectView) template() string { return "project" }
@@ -62,6 +63,7 @@ func (c *Console) project(v *visit) (answer, error) {
 	view := ProjectView{
 		ID: p.ID, Name: p.Name, Description: p.Description, CreatedAt: p.CreatedAt,
 		CanChange: v.mayChange(p.Location()), CanWrite: v.may(forgecroft.PermWrite) && v.who.Reaches(p.Location()),
+		MakesKeys: v.may(forgecroft.PermKeys) && v.who.Reaches(p.Location()),
 	}
 	if err := c.fillContents(v, &view); err != nil {
 		return answer{}, err

@@ -377,7 +377,7 @@ func projectStories() []story {
 		{"projects", "empty", at("Projects", "projects", plain, console.ProjectsView{CanCreate: true})},
 		{"projects", "one", at("Projects", "projects", plain, console.ProjectsView{CanCreate: true, Rows: []console.ProjectRow{{Href: "/console/projects/" + firstID, Name: plain.project, CreatedAt: now}}})},
 		{"projects", "none-match", at("Projects", "projects", plain, console.ProjectsView{Filtered: true, Query: "nothing"})},
-		{"project", "empty", at(plain.project, "projects", plain, console.ProjectView{ID: firstID, Name: plain.project, CreatedAt: now, CanChange: true, CanWrite: true})},
+		{"project", "empty", at(plain.project, "projects", plain, console.ProjectView{ID: firstID, Name: plain.project, CreatedAt: now, CanChange: true, CanWrite: true, MakesKeys: true})},
 	}
 	for _, w := range voices {
 		credential, other, workspace, _ := places(w)
@@ -386,7 +386,7 @@ func projectStories() []story {
 			list.Rows = append(list.Rows, console.ProjectRow{Href: "/console/projects/" + firstID, Name: fmt.Sprintf("%s %d", w.project, i), Description: w.text, CreatedAt: now.Add(-time.Duration(i) * time.Hour)})
 		}
 		one := console.ProjectView{
-			ID: firstID, Name: w.project, Description: w.text, CreatedAt: now, Workspaces: []console.Link{workspace}, Credentials: []console.Link{credential, other}, CanChange: true, CanWrite: true,
+			ID: firstID, Name: w.project, Description: w.text, CreatedAt: now, Workspaces: []console.Link{workspace}, Credentials: []console.Link{credential, other}, CanChange: true, CanWrite: true, MakesKeys: true,
 			AllWorkspaces: "/console/workspaces?project=" + firstID, AllCredentials: "/console/credentials?project=" + firstID,
 		}
 		told = append(told, story{"projects", w.state, at("Projects", "projects", w, list)}, story{"project", w.state, at(w.project, "projects", w, one)})

@@ -168,6 +168,9 @@ async function inPlace() {
       await page.unroute(/audit\?.*outcome=allowed/);
       await page.getByLabel("Outcome").selectOption("denied");
       await expectText(page, "intact", "#here");
+      await page.getByRole("button", { name: "Check the whole chain" }).click(); // It was swapped with the rest.
+      await expectText(page, "events are intact", "#chain");
+      expect(page.url().endsWith("audit?action=&outcome=denied&actor=&since=&until="), `the check led to ${page.url()}`);
     }],
     ["a range that cannot be is named, where the events were", async () => {
       await page.goto("/console/audit?since=2026-02-02");
@@ -182,9 +185,11 @@ async function inPlace() {
         await route.fulfill({ response: answer, body: (await answer.text()).replace('id="ring"', 'id="ring" hx-get="/console/system" hx-trigger="every 50ms" hx-target="#ring" hx-select="#ring" hx-swap="outerHTML"') });
       });
       await page.goto("/console/system");
-      const link = await page.getByRole("link", { name: "Rotate…" }).elementHandle();
-      await link.focus();
-      await page.waitForFunction((link) => !link.isConnected, link);
+      await page.evaluate(() => { // At once, because the link does not stay the same for long.
+        window.link = document.getElementById("rotate");
+        window.link.focus();
+      });
+      await page.waitForFunction(() => !window.link.isConnected);
       await isFocused("rotate");
       expect(polls > 1, "nothing was polled");
       await page.unroute(/console\/system$/);
