@@ -62,6 +62,13 @@ func (b *bench) fail(ofStore, ofVault error) {
 	b.storeFails, b.vaultFails = ofStore, ofVault
 }
 
+// spoil changes what becomes of the trail.
+func (b *bench) spoil(fails error, tampers func(e *forgecroft.AuditEvent)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.trailFails, b.tampers = fails, tampers
+}
+
 func (b *bench) failures() (ofStore, ofVault error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -279,7 +286,7 @@ func TestExportThatBreaksOff(t *testing.T) {
 	for i := range broker.MaxPage {
 		b.fill("/console/projects/new", "name", fmt.Sprint("p", i))
 	}
-	b.trailFails = forgecroft.KindUnavailable
+	b.spoil(forgecroft.KindUnavailable, nil)
 	reply, err := b.client.Get(b.base + "/console/audit/export")
 	if err != nil {
 		t.Fatal(err)
@@ -298,11 +305,11 @@ func TestExportThatBreaksOff(t *testing.T) {
 func TestTamperedEvent(t *testing.T) {
 	b := mustBench(t)
 	b.fill("/console/projects/new", "name", "platform")
-	b.tampers = func(e *forgecroft.AuditEvent) {
+	b.spoil(nil, func(e *forgecroft.AuditEvent) {
 		if e.Action == "project.create" {
 			e.ActorName = "nobody"
 		}
-	}
+	})
 	for query, want := range map[string]string{"action=project.create": "is not what was recorded", "action=organization.create": ">intact<"} {
 		here := regexp.MustCompile(`<dd id="here">.*</dd>`).FindString(b.get("/console/audit?" + query).Body)
 		if !strings.Contains(here, want) {
