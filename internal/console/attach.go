@@ -105,6 +105,9 @@ func (c *Console) draftView(v *visit, w forgecroft.Workspace, ids []string, revi
 	return view, c.draftRows(v, w, ids, &view)
 }
 
+// choicesOffered is how many credentials the picker offers: the newest, or the newest of those that are looked for.
+const choicesOffered = 200
+
 // draftRows fills in the rows of the draft and what may be attached beside them.
 func (c *Console) draftRows(v *visit, w forgecroft.Workspace, ids []string, view *DraftView) error {
 	types, err := c.broker.ListCredentialTypes(v.Context(), v.call())
@@ -116,7 +119,7 @@ func (c *Console) draftRows(v *visit, w forgecroft.Workspace, ids []string, view
 		return err
 	}
 	view.Find = v.query("find")
-	configs, more, err := c.someCredentials(v, homeCredentials, forgecroft.CredentialConfigFilter{Query: view.Find})
+	configs, more, err := c.someCredentials(v, choicesOffered, forgecroft.CredentialConfigFilter{Query: view.Find})
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,7 @@ type AuditRow struct {
 	Sequence      int64
 	At            time.Time
 	Actor, Action string
+	By            string // the events of the same actor; empty: there is no API key
 	Object        Link
 	Outcome       Badge
 	Details       string
@@ -128,6 +129,9 @@ func auditFilter(v *visit) (forgecroft.AuditFilter, error) {
 // auditRow words an event.
 func auditRow(names map[string]forgecroft.Related, e forgecroft.AuditEvent) AuditRow {
 	row := AuditRow{Sequence: e.Sequence, At: e.Time, Actor: e.ActorName, Action: e.Action, Remote: e.RemoteAddr, Details: details(e.Details), Outcome: outcomeBadge(e.Outcome)}
+	if e.ActorKeyID != "" {
+		row.By = Root + "audit?actor=" + e.ActorKeyID
+	}
 	if e.ObjectID != "" {
 		row.Object = linkTo(forgecroft.Related{Type: e.ObjectType, ID: e.ObjectID, Name: nameOf(names, e.ObjectID)})
 		if _, found := names[e.ObjectID]; !found { // It is gone, and so is its page.
@@ -225,8 +229,8 @@ func outcomeOptions(chosen string) []Option {
 	return append([]Option{{Label: "Any outcome"}}, options(chosen, forgecroft.OutcomeAllowed, forgecroft.OutcomeDenied, forgecroft.OutcomeFailed)...)
 }
 
-// actorsOffered is how many API keys the filter of the trail offers: the newest.
-const actorsOffered = 1000
+// actorsOffered is how many API keys the filter of the trail offers: the newest. The others are in the events that they made.
+const actorsOffered = 200
 
 // actors offers the newest API keys to filter by, and the one that is chosen however old it is.
 func (c *Console) actors(v *visit, chosen string) ([]Option, error) {

@@ -68,6 +68,10 @@ func TestAuditNamesObjects(t *testing.T) {
 	if p := b.get("/console/audit?object=" + project.ID); strings.Count(p.Body, "project <bdi>after</bdi>") != 2 {
 		t.Errorf("the project is not named:\n%s", p.Body)
 	}
+	owner := must(s.Owner.Whoami(t.Context()))(t)
+	if p := b.get("/console/audit"); !strings.Contains(p.Body, `<a href="/console/audit?actor=`+owner.APIKey.ID+`"><bdi>owner</bdi></a>`) {
+		t.Errorf("who did it does not lead to the rest of it:\n%s", p.Body)
+	}
 	if err := s.Owner.DeleteProject(t.Context(), project.ID); err != nil {
 		t.Fatal(err)
 	}

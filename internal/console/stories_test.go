@@ -423,7 +423,7 @@ func auditStories() []story {
 		}
 		for i := range n {
 			made.Rows = append(made.Rows, console.AuditRow{
-				Sequence: int64(42 - i), At: now.Add(-time.Duration(i) * time.Minute), Actor: w.person, Action: "environment.deliver", Object: console.Link{Name: w.workspace, Href: []string{"/console/workspaces/" + firstID, ""}[i%2], Kind: "workspace"},
+				Sequence: int64(42 - i), At: now.Add(-time.Duration(i) * time.Minute), Actor: w.person, By: []string{"/console/audit?actor=" + firstID, ""}[i%2], Action: "environment.deliver", Object: console.Link{Name: w.workspace, Href: []string{"/console/workspaces/" + firstID, ""}[i%2], Kind: "workspace"},
 				Outcome: []console.Badge{{Tone: "good", Text: "allowed"}, {Tone: "bad", Text: "denied"}}[i%2], Details: []string{"", "reason: " + w.text}[i%2], Remote: "192.0.2.1",
 			})
 		}
