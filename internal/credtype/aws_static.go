@@ -86,7 +86,7 @@ func (f *form) checkNoSecretID() {
 		return
 	}
 	likeSecret := amazonSecret.MatchString(id) && !hexadecimal.MatchString(id)
-	if secret, given := f.checked("secret_access_key"); likeSecret || (given && id == secret) {
+	if secret, given := f.checked("secret_access_key"); likeSecret || (given && id == secret && !amazonKeyID.MatchString(id)) {
 		f.fail("access_key_id", "invalid_format", "The field access_key_id holds what looks like a secret access key. The two values may be swapped.")
 	}
 }
