@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/forgecroft/forgecroft/internal/backup"
 	"github.com/forgecroft/forgecroft/internal/broker"
@@ -187,7 +188,8 @@ func (r *restore) checkTarget() error {
 		return fmt.Errorf("reading the data directory: %w", err)
 	}
 	for _, e := range entries {
-		if e.Name() != "lock" && e.Name() != keyFile && e.Name() != filepath.Base(r.config.KeyFile) {
+		name := strings.TrimSuffix(e.Name(), ".lock") // of the key file, if it was ever changed
+		if e.Name() != "lock" && name != keyFile && name != filepath.Base(r.config.KeyFile) {
 			return fmt.Errorf("%s holds %s already: restore into an empty directory", r.config.DataDir, e.Name())
 		}
 	}

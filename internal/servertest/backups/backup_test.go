@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -237,6 +238,23 @@ func TestOffline(t *testing.T) {
 		t.Errorf("the data directory holds %v", names)
 	}
 	h.MustRun(t)
+}
+
+// TestRestoreBesideARotatedKey restores into a directory that holds nothing but the key file, as a rotation leaves it: with an empty file beside it, by which servers take turns.
+func TestRestoreBesideARotatedKey(t *testing.T) {
+	h := newHouse(t, 2)
+	_, err := h.Owner.RotateVaultKey(t.Context())
+	check(t, err)
+	path, dir := h.mustBackUp(t), filepath.Join(t.TempDir(), "restored")
+	check(t, os.Mkdir(dir, 0o700))
+	for _, suffix := range []string{"", ".lock"} {
+		text, err := os.ReadFile(h.keyFile + suffix)
+		check(t, err)
+		check(t, os.WriteFile(filepath.Join(dir, "vault.key"+suffix), text, 0o600))
+	}
+	_, err = server.Restore(t.Context(), settings(t, dir, filepath.Join(dir, "vault.key")), path, server.RestoreOptions{}, io.Discard)
+	check(t, err)
+	h.wantSecret(t, h.deliver(t, h.mustServe(t, dir, filepath.Join(dir, "vault.key"))), 0, 1, 1)
 }
 
 // TestOnlyOwners asks with lesser keys.
