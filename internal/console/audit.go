@@ -320,6 +320,11 @@ func newExportedEvent(e forgecroft.AuditEvent) exportedEvent {
 // checkPatience is how long a check of the chain may take; the CLI has no such limit.
 const checkPatience = 15 * time.Second
 
+// backToAudit leads an address that a check without scripts has left back to the trail.
+func backToAudit(v *visit) (answer, error) {
+	return to((&url.URL{Path: Root + "audit", RawQuery: v.URL.RawQuery}).String(), "")
+}
+
 // checkAudit verifies the whole chain, as far as the time allows.
 func (c *Console) checkAudit(v *visit) (answer, error) {
 	check, err := c.broker.CheckAudit(v.Context(), v.call(), v.now.Add(checkPatience))

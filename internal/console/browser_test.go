@@ -89,7 +89,7 @@ func (b *browser) post(path string, form url.Values, headers ...string) page {
 }
 
 // hidden matches the hidden inputs of a form.
-var hidden = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)">`)
+var hidden = regexp.MustCompile(`<input type="hidden" name="([^"]+)" value="([^"]*)"[^>]*>`)
 
 // fill opens the page of a form and sends it filled in, hidden inputs included.
 func (b *browser) fill(path string, pairs ...string) page {

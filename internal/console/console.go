@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -50,6 +51,8 @@ type Console struct {
 	failures *limiter
 	guard    *http.CrossOriginProtection
 	mux      *http.ServeMux
+
+	rotating sync.Mutex // held from looking at the key to its rotation
 }
 
 // New builds the console. It fails if a template or an asset is broken, which a test finds first.
@@ -140,7 +143,7 @@ func (c *Console) routes() []route {
 
 		{path: "audit", get: c.audit},
 		{path: "audit/export", get: c.exportAudit},
-		{path: "audit/check", post: c.checkAudit},
+		{path: "audit/check", get: backToAudit, post: c.checkAudit},
 
 		{path: "system", get: c.system},
 		{path: "system/rotate", get: c.confirmRotate, post: c.rotate},

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
@@ -178,6 +179,9 @@ func deleteWarning(users int) string {
 // deleteCredential deletes a config that nothing uses.
 func (c *Console) deleteCredential(v *visit) (answer, error) {
 	config, err := c.broker.GetCredentialConfig(v.Context(), v.call(), v.objectID())
+	if errors.Is(err, forgecroft.KindNotFound) {
+		return to(Root+"credentials", "gone-already") // The same form, sent twice.
+	}
 	if err != nil {
 		return answer{}, err
 	}

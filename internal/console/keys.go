@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -291,6 +292,9 @@ func (c *Console) revokePage(v *visit, k forgecroft.APIKey) (Page, error) {
 // revokeKey ends a key.
 func (c *Console) revokeKey(v *visit) (answer, error) {
 	k, err := c.findKey(v)
+	if errors.Is(err, forgecroft.KindNotFound) {
+		return to(Root+"keys", "gone-already") // The same form, sent twice.
+	}
 	if err != nil {
 		return answer{}, err
 	}

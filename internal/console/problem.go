@@ -77,8 +77,25 @@ func problemOf(err error) *Problem {
 		}
 		return p
 	}
-	p.Detail, p.Fields, p.Related = known.Message, known.Fields, linksTo(known.Related)
+	p.Detail, p.Fields, p.Related = cmp.Or(ownWords[known.Code], known.Message), known.Fields, linksTo(known.Related)
 	return p
+}
+
+// ownWords are for failures whose words are about the API, by their code.
+var ownWords = map[string]string{
+	"stale":                  "It was changed since this page was opened. What stands here now is made for what it is; send it again if it still should be so.",
+	"idempotency_key_reused": "This form was sent before with other contents. Send it again to have it count.",
+	"idempotency_in_flight":  "The same form is being worked on already. Wait for a moment, then send it again: it counts once.",
+	"key_already_shown":      "This form has made an API key already, which was shown once. If you did not see it, revoke that key and make another.",
+}
+
+// codeOf is the stable code of a failure, or "".
+func codeOf(err error) string {
+	var known *forgecroft.Error
+	if errors.As(err, &known) {
+		return known.Code
+	}
+	return ""
 }
 
 // ProblemView is a page that has nothing to show but what stands in the way.
@@ -125,7 +142,7 @@ func (v *visit) again(err error, form func() (Page, error)) (answer, error) {
 		v.err = err
 	}
 	v.sayWhen(err)
-	v.problem = problemOf(err)
+	v.problem, v.inFlight = problemOf(err), codeOf(err) == "idempotency_in_flight"
 	p, err := form()
 	return answer{status: f.status, page: p}, err
 }

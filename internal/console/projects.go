@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/broker"
@@ -175,6 +176,9 @@ func (c *Console) deleteProjectPage(v *visit, p forgecroft.Project) (Page, error
 // deleteProject deletes a project that holds nothing.
 func (c *Console) deleteProject(v *visit) (answer, error) {
 	p, err := c.broker.GetProject(v.Context(), v.call(), v.objectID())
+	if errors.Is(err, forgecroft.KindNotFound) {
+		return to(Root+"projects", "gone-already") // The same form, sent twice.
+	}
 	if err != nil {
 		return answer{}, err
 	}

@@ -58,6 +58,30 @@ func TestTwoPeopleStoreSecrets(t *testing.T) {
 	}
 }
 
+// TestLostAnswer sends a form whose answer is lost, changes it and sends it again: the first answer to that carries what makes it count.
+func TestLostAnswer(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	c := mustCredential(t, s, "settings", "generic_env")
+	b := mustSignIn(t, s, s.OwnerKey)
+	path := "/console/credentials/" + c.ID + "/secrets"
+	form := formOf(b, path)
+	send := func(value string) page {
+		return b.upload(path, "once", form.Get("once"), "revision", form.Get("revision"), "name0", "TF_VAR_a", "value0", value)
+	}
+	send("EXAMPLE-1")
+	refused := send("EXAMPLE-2")
+	if refused.Status != http.StatusUnprocessableEntity || !strings.Contains(refused.Body, "was sent before with other contents") {
+		t.Fatalf("status %d\n%s", refused.Status, refused.Body)
+	}
+	for _, input := range hidden.FindAllStringSubmatch(refused.Body, -1) {
+		form.Set(input[1], input[2])
+	}
+	form.Set("revision", revisionField.FindStringSubmatch(refused.Body)[1])
+	if p := send("EXAMPLE-2"); p.Status != http.StatusOK || delivered(t, s, c.ID, "TF_VAR_a") != "EXAMPLE-2" {
+		t.Errorf("once more: status %d\n%s", p.Status, p.Body)
+	}
+}
+
 // TestSecretsInTheWrongPlace puts a secret where something stands that is no secret: it is refused, and comes back nowhere.
 func TestSecretsInTheWrongPlace(t *testing.T) {
 	s := servertest.MustStart(t, nil)

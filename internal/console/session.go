@@ -85,6 +85,7 @@ var notices = map[string]string{
 	"attached":          "Saved. The next run gets exactly this environment.",
 	"attached-nothing":  "Saved. Nothing is attached, so the next run gets nothing from here.",
 	"attached-broken":   "Saved, but the next run fails as things are: see below.",
+	"gone-already":      "It is gone already.",
 	"key-revoked":       "The key is revoked. Its next request fails, and its sessions are over.",
 	"rotation-started":  "A new primary key seals what is stored from now on. The older versions are moved to it in the background.",
 	"rotated-already":   "The key has been rotated since that page was opened. It was not rotated once more.",
@@ -158,6 +159,9 @@ func ownPath(text string) string {
 func (c *Console) askToSignIn(v *visit) {
 	v.who.KeyID = ""
 	p := v.page("Sign in", "", c.signInView(v.backAddress()))
+	if v.Method == http.MethodPost {
+		p.Problem = &Problem{Title: "Your session has ended", Detail: "What you sent was not saved."}
+	}
 	if v.Method == http.MethodGet && v.Request.Header.Get("HX-Request") == "" { // Whoever ended their own session is told so; htmx throws this page away and asks again.
 		p.Notice = takeNotice(v)
 	}

@@ -100,6 +100,8 @@ func (c *Console) primaryKey(v *visit) (string, error) {
 
 // rotate makes a new primary key, unless somebody has since the question was asked: the same form, sent twice.
 func (c *Console) rotate(v *visit) (answer, error) {
+	c.rotating.Lock()
+	defer c.rotating.Unlock()
 	primary, err := c.primaryKey(v)
 	if err != nil {
 		return answer{}, err

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,7 +35,7 @@ func TestKeySentTwice(t *testing.T) {
 	}
 	b.advance(3 * time.Second)
 	p := b.post("/console/keys/new", form)
-	if p.Status != http.StatusConflict || !strings.Contains(p.Body, "which was shown once") || !strings.Contains(p.Body, `<a href="/console/keys"><bdi>ci</bdi></a>`) {
+	if p.Status != http.StatusConflict || !strings.Contains(p.Body, "has made an API key already") || !strings.Contains(p.Body, `<a href="/console/keys"><bdi>ci</bdi></a>`) {
 		t.Errorf("the second click: status %d\n%s", p.Status, p.Body)
 	}
 	if n := strings.Count(b.get("/console/keys").Body, "<bdi>ci</bdi>"); n != 1 {
@@ -54,6 +55,42 @@ func TestRotationSentTwice(t *testing.T) {
 	}
 	if n := strings.Count(b.get("/console/system").Body, "seals "); n != 2 {
 		t.Errorf("the ring has %d keys, want 2", n)
+	}
+}
+
+// TestRotationsMeet sends one form three times at the same moment.
+func TestRotationsMeet(t *testing.T) {
+	b := mustBench(t)
+	form := formOf(&b.browser, "/console/system/rotate", "confirm", "rotate")
+	var group sync.WaitGroup
+	for range 3 {
+		group.Go(func() { b.post("/console/system/rotate", form) })
+	}
+	group.Wait()
+	if n := strings.Count(b.get("/console/system").Body, "seals "); n != 2 {
+		t.Errorf("the ring has %d keys, want 2", n)
+	}
+}
+
+// TestDeletedTwice clicks twice on what ends an object: the second answer does not call it unknown.
+func TestDeletedTwice(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	k := mustStock(t, s)
+	key := mustKey(t, s, "reader")
+	b := mustSignIn(t, s, s.OwnerKey)
+	for _, object := range []struct{ path, act, name, list string }{
+		{"/console/workspaces/" + k.workspace.ID, "/delete", "network", "/console/workspaces"},
+		{"/console/credentials/" + k.env.ID, "/delete", "database", "/console/credentials"},
+		{"/console/projects/" + k.project.ID, "/delete", "platform", "/console/projects"},
+		{"/console/keys/" + key.ID, "/revoke", "reader-key", "/console/keys"},
+	} {
+		form := formOf(b, object.path+object.act, "confirm", object.name)
+		if p := b.post(object.path+object.act, form); p.Path != object.list {
+			t.Errorf("%s: status %d at %s\n%s", object.path, p.Status, p.Path, p.Body)
+		}
+		if p := b.post(object.path+object.act, form); p.Path != object.list || !strings.Contains(p.Body, "It is gone already.") {
+			t.Errorf("%s once more: status %d at %s", object.path, p.Status, p.Path)
+		}
 	}
 }
 
@@ -141,6 +178,18 @@ func TestSignedOutAtWork(t *testing.T) {
 		if p.Status != http.StatusUnauthorized || !strings.Contains(p.Body, `name="next" value="`+tt.next+`"`) {
 			t.Errorf("%s: status %d, and signing in leads elsewhere:\n%s", tt.path, p.Status, p.Body)
 		}
+		if !strings.Contains(p.Body, "What you sent was not saved.") {
+			t.Errorf("%s: nobody is told:\n%s", tt.path, p.Body)
+		}
+	}
+}
+
+// TestAddressOfACheck opens the address that a check of the trail leaves behind without scripts.
+func TestAddressOfACheck(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	b := mustSignIn(t, s, s.OwnerKey)
+	if p := b.get("/console/audit/check?action=project."); p.Status != http.StatusOK || p.Path != "/console/audit?action=project." {
+		t.Errorf("status %d at %s", p.Status, p.Path)
 	}
 }
 

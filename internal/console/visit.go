@@ -24,10 +24,11 @@ const (
 type visit struct {
 	*http.Request
 	*exchange
-	now     time.Time
-	who     broker.SignedIn // zero on public pages
-	problem *Problem        // what was wrong with the form, shown above it
-	home    string          // the path of the page that the form stands on; empty: it has none of its own
+	now      time.Time
+	who      broker.SignedIn // zero on public pages
+	problem  *Problem        // what was wrong with the form, shown above it
+	inFlight bool            // the same form is being worked on
+	home     string          // the path of the page that the form stands on; empty: it has none of its own
 }
 
 // call is what the broker needs to know of the visit.
@@ -270,6 +271,9 @@ func (c *Console) send(v *visit, status int, p Page) {
 		p.Version = c.version
 	}
 	p.Once = c.newID()
+	if v.inFlight { // Sent again, it must be the same form.
+		p.Once = once(v.field("once"))
+	}
 	text, err := Render(p)
 	if err != nil {
 		v.err = err

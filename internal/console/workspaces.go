@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -276,6 +277,9 @@ func (c *Console) keysOf(v *visit, workspaceID string) ([]Link, error) {
 // deleteWorkspace deletes a workspace.
 func (c *Console) deleteWorkspace(v *visit) (answer, error) {
 	w, err := c.broker.GetWorkspace(v.Context(), v.call(), v.objectID())
+	if errors.Is(err, forgecroft.KindNotFound) {
+		return to(Root+"workspaces", "gone-already") // The same form, sent twice.
+	}
 	if err != nil {
 		return answer{}, err
 	}

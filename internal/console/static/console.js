@@ -32,6 +32,7 @@ document.addEventListener("click", async (event) => {
       if (element.matches("[type=checkbox]")) element.checked = false;
       else if (element.matches("input, textarea")) element.value = "";
     });
+    row.querySelectorAll("details").forEach((details) => { details.open = false; });
     rows.append(row);
     add.hidden = rows.children.length >= Number(add.dataset.most);
     row.querySelector("input").focus();
@@ -57,7 +58,12 @@ addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").
 
 // trouble says above the page what stands in the way of something in it. Nothing that was typed is lost by it.
 const trouble = (title, detail, link) => {
-  if (document.querySelector("#trouble h2")?.textContent === title) return; // It stands there already: a poll goes on.
+  const there = document.getElementById("trouble");
+  const idle = !document.activeElement || document.activeElement === document.body || document.activeElement.disabled; // Whoever types goes on typing.
+  if (there?.querySelector("h2").textContent === title) { // It stands there already.
+    if (idle) there.focus();
+    return;
+  }
   const box = document.createElement("section");
   box.id = "trouble";
   box.className = "problem";
@@ -65,9 +71,9 @@ const trouble = (title, detail, link) => {
   box.setAttribute("role", "alert");
   box.append(Object.assign(document.createElement("h2"), { textContent: title }), Object.assign(document.createElement("p"), { textContent: detail }));
   if (link) box.lastChild.append(" ", Object.assign(document.createElement("a"), { textContent: "Sign in", href: link, target: "_blank", rel: "noopener" }));
-  document.getElementById("trouble")?.remove();
+  there?.remove();
   document.getElementById("content").prepend(box);
-  box.focus();
+  if (idle) box.focus();
 };
 
 // An answer that has not what was asked for is not put in its place: it says what went wrong.
@@ -79,7 +85,10 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   }
   const answer = new DOMParser().parseFromString(xhr.response, "text/html");
   const wanted = requestConfig.elt.closest("[hx-select]")?.getAttribute("hx-select");
-  if (xhr.status !== 401 && wanted && answer.querySelector(wanted)) return;
+  if (xhr.status !== 401 && wanted && answer.querySelector(wanted)) {
+    document.getElementById("trouble")?.remove();
+    return;
+  }
   event.detail.shouldSwap = false;
   if (xhr.status === 401) {
     trouble("You are signed out", "The session has ended. Sign in in another tab, then go on here: nothing is lost.", "/console/sign-in");
@@ -132,3 +141,6 @@ document.addEventListener("drop", (event) => {
   input.files = event.dataTransfer.files;
   input.dispatchEvent(new Event("change", { bubbles: true }));
 });
+
+// A page that comes with a problem begins there.
+document.querySelector(".problem[tabindex]")?.focus();
