@@ -169,6 +169,9 @@ func TestNoKeyGoesDuringARotation(t *testing.T) {
 	if err := w.RemoveVaultKey(t.Context(), w.owner, old); codeOf(err) != "key_in_use" {
 		t.Errorf("meanwhile: got %v, want key_in_use", err)
 	}
+	if err := w.RemoveVaultKey(t.Context(), w.owner, "0123456789abcdef"); !errors.Is(err, forgecroft.KindNotFound) {
+		t.Errorf("a key that never was, meanwhile: got %v, want that there is none", err)
+	}
 	w.clock.Advance(time.Minute)
 	if err := w.RemoveVaultKey(t.Context(), w.owner, old); err != nil {
 		t.Errorf("afterwards: %v", err)

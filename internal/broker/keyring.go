@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -127,10 +128,17 @@ func (b *Broker) removeKey(ctx context.Context, ring forgecroft.KeyRing, id stri
 	if err != nil {
 		return err
 	}
-	if rotation.Expires.After(b.now()) {
-		return forgecroft.Errorf(forgecroft.KindConflict, "key_in_use", "A rotation is moving secret versions from key to key. Let it finish first.")
+	if !rotation.Expires.After(b.now()) {
+		return ring.RemoveKey(ctx, id)
 	}
-	return ring.RemoveKey(ctx, id)
+	keys, err := ring.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(keys, func(k forgecroft.RingKey) bool { return k.ID == id }) {
+		return forgecroft.NotFound("key") // As at any other time.
+	}
+	return forgecroft.Errorf(forgecroft.KindConflict, "key_in_use", "A rotation is moving secret versions from key to key. Let it finish first.")
 }
 
 // rewrap moves what older keys seal to the primary one, in the background, until nothing is left. One replica does; the others wait for their turn, in
