@@ -145,7 +145,7 @@ func auditRow(names map[string]forgecroft.Related, e forgecroft.AuditEvent) Audi
 func (c *Console) objectNames(v *visit, events []forgecroft.AuditEvent) (map[string]forgecroft.Related, error) {
 	var ids []string
 	for _, e := range events {
-		if e.ObjectID != "" && !slices.Contains(ids, e.ObjectID) {
+		if e.ObjectID != "" {
 			ids = append(ids, e.ObjectID)
 		}
 	}

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"errors"
 	"runtime"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
@@ -47,9 +46,8 @@ func (c *Console) system(v *visit) (answer, error) {
 		return show(v.page("System", "system", view))
 	}
 	ring, err := c.broker.ListVaultKeys(v.Context(), v.call())
-	var known *forgecroft.Error
 	switch {
-	case errors.As(err, &known) && known.Code == "no_key_ring":
+	case codeOf(err) == "no_key_ring":
 		view.RingNote = "This vault manages its own keys. Rotate them there."
 	case err != nil:
 		view.RingNote = "The vault does not answer, so its keys cannot be shown."
