@@ -19,13 +19,13 @@ demo: build ## the whole story in a minute, offline, against fakes of AWS, Googl
 	$(GO) run ./demo
 
 test: ## every test
-	$(GO) tool gotestsum --format pkgname --hide-summary=skipped -- -shuffle=on -timeout 20m ./...
+	$(GO) tool gotestsum --format pkgname -- -shuffle=on -timeout 20m ./...
 
 test-postgres: ## the broker, the API and the command line on PostgreSQL, which the tests start themselves
-	FORGECROFT_TEST_DATABASE=postgres $(GO) tool gotestsum --format pkgname --hide-summary=skipped -- -shuffle=on -timeout 20m ./internal/broker ./internal/httpapi ./cmd/forgecroft
+	FORGECROFT_TEST_DATABASE=postgres $(GO) tool gotestsum --format pkgname -- -shuffle=on -timeout 20m ./internal/broker ./internal/httpapi ./cmd/forgecroft
 
 race: ## every test with the race detector
-	CGO_ENABLED=1 $(GO) tool gotestsum --format pkgname --hide-summary=skipped -- -race -shuffle=on -timeout 25m ./...
+	CGO_ENABLED=1 $(GO) tool gotestsum --format pkgname -- -race -shuffle=on -timeout 25m ./...
 
 test-openbao: ## the vault's tests against a real OpenBao or HashiCorp Vault, which they may fill and change: BAO_ADDR, BAO_TOKEN (root)
 	@test -n "$$BAO_ADDR" -a -n "$$BAO_TOKEN" || { echo "set BAO_ADDR and BAO_TOKEN, such as those of: bao server -dev -dev-root-token-id=root"; exit 2; }
@@ -55,7 +55,8 @@ crash: build ## the long run of the crash harness
 bench: build ## the load of docs/performance.md against the built binary; starts a PostgreSQL itself for the replicas
 	$(GO) run ./bench
 
-check: lint test ## what CI runs
+check: ## what CI runs
+	./.ci/run
 
 clean:
 	rm -rf bin dist
