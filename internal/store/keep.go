@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -87,7 +86,11 @@ func writeCopy(ctx context.Context, c *conn, to string) error {
 	if !is {
 		return errors.New("the driver of SQLite cannot copy a database")
 	}
-	copying, err := source.NewBackup((&url.URL{Scheme: "file", Path: to}).String())
+	address, err := sqliteURL(to, nil)
+	if err != nil {
+		return err
+	}
+	copying, err := source.NewBackup(address)
 	if err != nil {
 		return translateSQLite(err)
 	}

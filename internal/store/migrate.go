@@ -31,11 +31,11 @@ func migrateSQLite(ctx context.Context, c *conn, path string, logger *slog.Logge
 			return fmt.Errorf("keeping a copy before the migration from schema version %d to %d: %w", version, Schema(), err)
 		}
 	}
-	absolute, err := filepath.Abs(path)
+	dsn, err := sqliteDSN(path, writerCache, false)
 	if err != nil {
 		return err
 	}
-	db := sql.OpenDB(watched(sqliteConnector(sqliteDSN(absolute, writerCache, false))))
+	db := sql.OpenDB(watched(sqliteConnector(dsn)))
 	db.SetMaxOpenConns(1)
 	return errors.Join(migrate(ctx, db, goose.DialectSQLite3, "migrations/sqlite", version, logger), db.Close())
 }

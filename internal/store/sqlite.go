@@ -97,8 +97,17 @@ func prepareSchema(ctx context.Context, c *conn, o Options, before fileState) er
 	return migrateSQLite(ctx, c, o.Path, o.Logger)
 }
 
+// sqliteURL is the address of a file. A path that is not absolute would become the host of the URL.
+func sqliteURL(path string, query url.Values) (string, error) {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	return (&url.URL{Scheme: "file", Path: absolute, RawQuery: query.Encode()}).String(), nil
+}
+
 // sqliteDSN is the address of a connection.
-func sqliteDSN(path string, cacheKiB int, readOnly bool) string {
+func sqliteDSN(path string, cacheKiB int, readOnly bool) (string, error) {
 	query := url.Values{"_defensive": {"1"}, "_dqs": {"0"}, "_error_rc": {"1"}}
 	for _, p := range sqlitePragmas(cacheKiB) {
 		query.Add("_pragma", p.name+"("+p.value+")")
@@ -106,16 +115,16 @@ func sqliteDSN(path string, cacheKiB int, readOnly bool) string {
 	if readOnly {
 		query.Add("_pragma", "query_only(ON)")
 	}
-	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
+	return sqliteURL(path, query)
 }
 
 // connectSQLite opens one connection and reads its settings back.
 func connectSQLite(ctx context.Context, path string, cacheKiB int, readOnly bool, onFatal func(error)) (*conn, error) {
-	absolute, err := filepath.Abs(path)
+	dsn, err := sqliteDSN(path, cacheKiB, readOnly)
 	if err != nil {
 		return nil, err
 	}
-	raw, err := new(sqlite.Driver).Open(sqliteDSN(absolute, cacheKiB, readOnly))
+	raw, err := new(sqlite.Driver).Open(dsn)
 	if err != nil {
 		return nil, translateSQLite(err)
 	}

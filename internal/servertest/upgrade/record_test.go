@@ -28,7 +28,7 @@ func TestRecord(t *testing.T) {
 	if !filepath.IsAbs(program) {
 		t.Fatal("the program's path has to be absolute")
 	}
-	h := house{dir: t.TempDir()}
+	h := installed{dir: t.TempDir(), data: dataDir}
 	members := []string{ownerKeyFile, answersFile}
 	if strings.HasSuffix(name, "-postgres") {
 		h.database = pgtest.New(t)

@@ -64,7 +64,7 @@ func TestUpgrade(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			unpack(t, archive, dir)
-			h := house{dir: dir}
+			h := installed{dir: dir, data: dataDir}
 			if text, err := os.ReadFile(filepath.Join(dir, dumpFile)); err == nil {
 				h.database = pgtest.New(t)
 				load(t, h.database, string(text))
@@ -78,15 +78,49 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// house is an installation in a directory.
-type house struct {
-	dir      string
+// TestUpgradePaths upgrades by the paths that users give: relative ones, as make run does, absolute ones, and names with characters that mean
+// something in an address.
+func TestUpgradePaths(t *testing.T) {
+	for _, name := range []string{"data", "./data", "two words", "a?b", "a#b", "100%25", "a%b", "ä;b&c='d'", "nested/again/data"} {
+		for _, absolute := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/absolute=%t", strings.ReplaceAll(name, "/", "_"), absolute), func(t *testing.T) {
+				t.Parallel()
+				h := installed{dir: t.TempDir(), data: name}
+				unpack(t, "testdata/schema-1-sqlite.tar.gz", h.dir)
+				check(t, os.MkdirAll(filepath.Dir(filepath.Join(h.dir, name)), 0o700))
+				if filepath.Clean(name) != dataDir {
+					check(t, os.Rename(filepath.Join(h.dir, dataDir), filepath.Join(h.dir, name)))
+				}
+				if absolute {
+					h.data = filepath.Join(h.dir, name)
+				}
+				h.compare(t, binary)
+				h.fsck(t)
+				h.wayBack(t, "schema-1-sqlite.tar.gz")
+			})
+		}
+	}
+}
+
+// installed is an installation in a directory.
+type installed struct {
+	dir      string // where its commands are run
+	data     string // the data directory, as the commands are given it
 	database string // URL; empty: SQLite, in the data directory
 }
 
+// file is a file of the data directory.
+func (h installed) file(name string) string {
+	if filepath.IsAbs(h.data) {
+		return filepath.Join(h.data, name)
+	}
+	return filepath.Join(h.dir, h.data, name)
+}
+
 // command is a command of the program on the installation.
-func (h house) command(program string, args ...string) *exec.Cmd {
-	cmd := exec.Command(program, append(args, "--data-dir", filepath.Join(h.dir, dataDir))...)
+func (h installed) command(program string, args ...string) *exec.Cmd {
+	cmd := exec.Command(program, append(args, "--data-dir", h.data)...)
+	cmd.Dir = h.dir
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + h.dir}
 	if h.database != "" {
 		cmd.Env = append(cmd.Env, "FORGECROFT_DATABASE_URL="+h.database)
@@ -95,7 +129,7 @@ func (h house) command(program string, args ...string) *exec.Cmd {
 }
 
 // serve runs fn while a server of the program has the installation.
-func (h house) serve(t *testing.T, program string, fn func(installation)) {
+func (h installed) serve(t *testing.T, program string, fn func(installation)) {
 	t.Helper()
 	owner := filepath.Join(h.dir, ownerKeyFile)
 	server, err := process.Start(h.command(program, "server", "--listen", "127.0.0.1:0", "--owner-key-file", owner, "--log-level", "warn"))
@@ -110,7 +144,7 @@ func (h house) serve(t *testing.T, program string, fn func(installation)) {
 }
 
 // compare asks what was asked before.
-func (h house) compare(t *testing.T, program string) {
+func (h installed) compare(t *testing.T, program string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(h.dir, answersFile))
 	check(t, err)
@@ -133,7 +167,7 @@ func (h house) compare(t *testing.T, program string) {
 }
 
 // fsck runs the check.
-func (h house) fsck(t *testing.T) {
+func (h installed) fsck(t *testing.T) {
 	t.Helper()
 	if out, err := h.command(binary, "server", "fsck").CombinedOutput(); err != nil {
 		t.Errorf("fsck: %v\n%s", err, out)
@@ -141,13 +175,12 @@ func (h house) fsck(t *testing.T) {
 }
 
 // wayBack puts the copy from before the migration in place of the file, and upgrades again.
-func (h house) wayBack(t *testing.T, archive string) {
+func (h installed) wayBack(t *testing.T, archive string) {
 	t.Helper()
 	var schema int64
 	_, err := fmt.Sscanf(archive, "schema-%d-", &schema)
 	check(t, err)
-	file := filepath.Join(h.dir, dataDir, "metadata.db")
-	kept := filepath.Join(h.dir, dataDir, fmt.Sprintf("metadata-schema-%d.db", schema))
+	file, kept := h.file("metadata.db"), h.file(fmt.Sprintf("metadata-schema-%d.db", schema))
 	if schema == store.Schema() {
 		if _, err := os.Stat(kept); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("nothing was migrated, but there is a copy from before (%v)", err)
