@@ -21,7 +21,7 @@ var revealers = map[string]string{ // file → reason
 	"internal/console/session.go":           "the token of a new session goes into its cookie",
 	"internal/console/signon.go":            "the token of a new session goes into its cookie",
 	"internal/signon/signon.go":             "the client secret is sent to the identity provider",
-	"internal/server/run.go":                "the first owner key is shown or written down",
+	"internal/server/ownerkey.go":           "the first owner key is shown or written down",
 	"internal/server/vault.go":              "the key ring of FORGECROFT_KEY is parsed",
 	"internal/cli/server.go":                "the first owner key is saved as a login",
 	"internal/forgecroft/credentialtype.go": "values of fields that are not secret are shown back",

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/forgecroft/forgecroft/internal/broker"
+	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
 
 // maintain opens the stores of a server that is stopped, works, and closes them.
@@ -124,6 +125,10 @@ func RemoveKey(ctx context.Context, c Config, id string, stdout, stderr io.Write
 // that is stopped.
 func RecoverOwner(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 	return maintain(ctx, c, stderr, func(h *house) error {
-		return broker.RecoverOwner(ctx, h.brokerConfig(), func(k broker.OwnerKey) error { return h.publish(stdout, "", k) })
+		err := broker.RecoverOwner(ctx, h.brokerConfig(), func(k broker.OwnerKey) error { return h.publish(stdout, "", k) })
+		if err != nil {
+			return err
+		}
+		return h.nameOwnerKey(stdout, func(forgecroft.Secret) bool { return true })
 	})
 }

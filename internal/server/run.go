@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/broker"
-	"github.com/forgecroft/forgecroft/internal/forgecroft"
 	"github.com/forgecroft/forgecroft/internal/httpapi"
 )
 
@@ -47,6 +46,9 @@ func (h *house) serve(ctx context.Context, stdout io.Writer) error {
 	}
 	b, err := broker.Open(ctx, h.brokerConfig(), func(k broker.OwnerKey) error { return h.publish(stdout, h.reachable(listener.Addr()), k) })
 	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if err := h.nameOwnerKey(stdout, live(ctx, b)); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	h.warnAboutKeyFile()
@@ -126,31 +128,6 @@ func (h *house) reachable(address net.Addr) string {
 		port = strconv.Itoa(tcp.Port)
 	}
 	return h.config.scheme() + "://" + net.JoinHostPort(host, port)
-}
-
-// publish hands out the owner key: to the file the operator named, and otherwise once to the screen. With a URL, the CLI is logged in there if that is
-// wanted.
-func (h *house) publish(stdout io.Writer, url string, k broker.OwnerKey) error {
-	if h.config.SaveLogin != nil && url != "" {
-		if err := h.config.SaveLogin(url, k.Raw); err != nil {
-			return fmt.Errorf("logging the CLI in: %w", err)
-		}
-		fmt.Fprintln(stdout, "The CLI on this machine is logged in with the owner key.")
-	}
-	if h.config.OwnerKeyFile != "" {
-		if err := writePrivate(h.config.OwnerKeyFile, k.Raw); err != nil {
-			return err
-		}
-		fmt.Fprintf(stdout, "The owner key of organization %q is in %s.\n", k.Organization.Name, h.config.OwnerKeyFile)
-		return nil
-	}
-	_, err := fmt.Fprintf(stdout, "Organization %q is ready. Its owner key, shown this once:\n\n    %s\n\n", k.Organization.Name, k.Raw.Reveal())
-	return err
-}
-
-// writePrivate writes a secret into a file of mode 0600, durably. A file that is there is replaced: it stems from a first start that was cut off.
-func writePrivate(path string, secret forgecroft.Secret) error {
-	return writeWhole(path, secret.Reveal()+"\n")
 }
 
 // writeWhole makes or replaces a file of mode 0600: it has all of the text, durably, or is as it was.

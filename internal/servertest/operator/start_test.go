@@ -222,3 +222,61 @@ func TestSecondProcess(t *testing.T) {
 		t.Error("the first server suffered")
 	}
 }
+
+// TestOwnerKeyFileExists checks that a first start overwrites no file: it may hold the key of another installation.
+func TestOwnerKeyFileExists(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	const other = "fc_live_of_another_installation\n"
+	if err := os.WriteFile(p.ownerKey(), []byte(other), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out := p.mustRun(t, 1, append([]string{"server", "--listen", "127.0.0.1:0", "--owner-key-file", p.ownerKey()}, p.settings()...)...)
+	if got := string(mustRead(t, p.ownerKey())); got != other {
+		t.Errorf("the file holds %q now", got)
+	}
+	if !strings.Contains(out, p.ownerKey()+" exists and is not overwritten") {
+		t.Errorf("nothing says which file is in the way:\n%s", out)
+	}
+	mustRemove(t, p.ownerKey())
+	s := p.mustStart(t, nil)
+	if _, err := s.client.Whoami(t.Context()); err != nil {
+		t.Errorf("the next start, with the file moved away: %v", err)
+	}
+	s.Stop(syscall.SIGTERM)
+	lost := string(mustRead(t, p.ownerKey()))
+	out = p.mustRun(t, 1, append([]string{"server", "recover-owner", "--owner-key-file", p.ownerKey()}, p.settings()...)...)
+	if got := string(mustRead(t, p.ownerKey())); got != lost || !strings.Contains(out, "not overwritten") {
+		t.Errorf("recover-owner left %q and said:\n%s", got, out)
+	}
+}
+
+// TestOwnerKeyOfACutOffStart checks what a start finds of one that was killed after it had written the owner key, and before or after that was committed.
+func TestOwnerKeyOfACutOffStart(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	pending := p.ownerKey() + ".pending"
+	if err := os.WriteFile(pending, []byte("fc_live_never_committed\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := p.mustStart(t, nil) // Before: another key is made.
+	if _, err := s.client.Whoami(t.Context()); err != nil {
+		t.Error(err)
+	}
+	s.Stop(syscall.SIGTERM)
+	if err := os.Rename(p.ownerKey(), pending); err != nil {
+		t.Fatal(err)
+	}
+	s = p.mustStart(t, nil) // After: the key gets its name.
+	if _, err := s.client.Whoami(t.Context()); err != nil {
+		t.Error(err)
+	}
+	s.Stop(syscall.SIGTERM)
+	if err := os.WriteFile(pending, []byte("fc_live_never_committed\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p.mustStart(t, nil) // A key that is none goes, and the good one stays.
+	if _, err := os.Stat(pending); !os.IsNotExist(err) {
+		t.Errorf("%s is still there: %v", pending, err)
+	}
+}
