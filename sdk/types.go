@@ -168,6 +168,7 @@ type CredentialTypeField struct {
 	Minimum     int64    `json:"minimum,omitzero"`
 	Maximum     int64    `json:"maximum,omitzero"`
 	Default     string   `json:"default,omitempty"`
+	Derived     bool     `json:"derived,omitzero" doc:"Filled in from other fields if it is left out."`
 	Example     string   `json:"example,omitempty"`
 }
 

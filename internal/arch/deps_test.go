@@ -13,6 +13,7 @@ var reasons = map[string]string{ // module → reason
 	"github.com/aws/aws-sdk-go-v2/credentials": "tests: credentials for AWS's own client",
 	"github.com/aws/aws-sdk-go-v2/service/sts": "tests: the fake STS is held against AWS's own client",
 	"github.com/anishathalye/porcupine":        "tests: whether what clients of many replicas saw could be one server",
+	"github.com/creack/pty":                    "tests: prompts need a terminal",
 	"github.com/danielgtaylor/huma/v2":         "HTTP operations, validation and the OpenAPI 3.1 document from one declaration",
 	"github.com/go-json-experiment/json":       "strict JSON: encoding/json accepts repeated members, invalid UTF-8 and trailing data",
 	"github.com/google/go-cmp":                 "tests: differences a person can read",

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -46,6 +47,7 @@ const exitCodes = `Exit codes:
     7  credential verify: the provider could not tell
    69  the server gives no whole answer
    75  the server cannot do it right now; try again
+  130  interrupted: Ctrl-C, Ctrl-\ or Ctrl-D at a prompt, Ctrl-C during a request (143: SIGTERM)
 exec has the code of the command it runs: 128+n if signal n ended it, 126 or 127 if it cannot be started. If the credentials cannot be had, the
 command is not started, and exec has one of the codes above.`
 
@@ -89,7 +91,7 @@ func usage(format string, args ...any) error {
 
 // Main runs a command line and returns its exit code.
 func Main(ctx context.Context, args []string, stdio IO) int {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, received, stop := untilSignal(ctx)
 	defer stop()
 	a := &app{IO: stdio}
 	root := a.root()
@@ -101,10 +103,41 @@ func Main(ctx context.Context, args []string, stdio IO) int {
 	if err == nil {
 		return exitOK
 	}
+	if s := received(); s != nil && errors.Is(err, context.Canceled) {
+		err = interrupted(s) // What was under way when the signal came says only that it was cancelled.
+	}
 	if text := err.Error(); text != "" {
 		fmt.Fprintln(stdio.Err, "forgecroft: "+safe(text))
 	}
 	return codeOf(err)
+}
+
+// untilSignal returns a context that ends at the first interrupt or SIGTERM, and a function that
+// tells which of them came, or nil.
+func untilSignal(ctx context.Context) (_ context.Context, received func() os.Signal, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var first atomic.Value
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case s := <-signals:
+			first.Store(s)
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	received = func() os.Signal {
+		s, _ := first.Load().(os.Signal)
+		return s
+	}
+	return ctx, received, func() { signal.Stop(signals); cancel() }
+}
+
+// interrupted ends the command line as shells say that a signal did: with 128 and its number.
+func interrupted(s os.Signal) error {
+	number, _ := s.(syscall.Signal)
+	return &exitError{128 + int(number), errors.New("interrupted")}
 }
 
 // codeOf maps a failure to its exit code.

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -30,18 +33,49 @@ func (a *app) readSecret(what, path string) (string, error) {
 	return strings.TrimSpace(text), err
 }
 
-// askSecret asks without an echo.
+// maxTyped is how many characters a prompt without an echo takes: what golang.org/x/term keeps of a
+// line. It drops the rest without a word.
+const maxTyped = 4096
+
+// askSecret asks without an echo. [term.ReadPassword] is not used: it spins for ever at Ctrl-D.
 func (a *app) askSecret(what string) (string, error) {
 	if !a.interactive() {
 		return "", usage("%w for the %s; give a file, or - for standard input", errNoTerminal, what)
 	}
-	fmt.Fprintf(a.Err, "%s (not shown): ", safe(what))
-	text, err := term.ReadPassword(int(a.In.Fd()))
-	fmt.Fprintln(a.Err)
+	text, err := a.answer(what, func() (string, error) {
+		fd := int(a.In.Fd())
+		before, err := term.MakeRaw(fd)
+		if err != nil {
+			return "", err
+		}
+		defer func() { _ = term.Restore(fd, before) }()
+		screen := term.NewTerminal(struct {
+			io.Reader
+			io.Writer
+		}{quitKey{a.In}, a.Err}, "")
+		return screen.ReadPassword(safe(what) + " (not shown): ")
+	})
 	if err != nil {
-		return "", fmt.Errorf("reading the %s: %w", what, err)
+		fmt.Fprintln(a.Err)
+	} else if utf8.RuneCountInString(text) >= maxTyped {
+		return "", usage("the %s is longer than a prompt takes, %d characters: give it in a file", what, maxTyped-1)
 	}
-	return string(text), nil
+	return text, err
+}
+
+// quitKey reads Ctrl-\ as Ctrl-C. In the mode that hides what is typed, the terminal makes no
+// signals of them.
+type quitKey struct{ io.Reader }
+
+// Read implements [io.Reader].
+func (r quitKey) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	for i, key := range p[:n] {
+		if key == 0x1c {
+			p[i] = 0x03
+		}
+	}
+	return n, err
 }
 
 // ask asks for something that may be seen.
@@ -49,12 +83,62 @@ func (a *app) ask(what string) (string, error) {
 	if !a.interactive() {
 		return "", usage("%w for the %s", errNoTerminal, what)
 	}
-	fmt.Fprintf(a.Err, "%s: ", safe(what))
-	line, err := bufio.NewReader(a.In).ReadString('\n')
+	line, err := a.answer(what, func() (string, error) {
+		fmt.Fprintf(a.Err, "%s: ", safe(what))
+		line, err := bufio.NewReader(a.In).ReadString('\n')
+		if line != "" && errors.Is(err, io.EOF) {
+			err = nil // Ctrl-D after the text instead of Enter.
+		}
+		return line, err
+	})
 	if err != nil {
-		return "", fmt.Errorf("reading the %s: %w", what, err)
+		fmt.Fprintln(a.Err)
 	}
-	return strings.TrimSpace(line), nil
+	return strings.TrimSpace(line), err
+}
+
+// leaving are the signals that a terminal sends to leave a prompt. Without a handler, Go would
+// answer SIGQUIT (Ctrl-\) with the stacks of all goroutines.
+var leaving = []os.Signal{os.Interrupt, syscall.SIGQUIT, syscall.SIGTERM}
+
+// answer reads an answer, with a function that also asks. Ctrl-C, Ctrl-\, Ctrl-D and SIGTERM leave it: the
+// terminal is as it was before, and the command ends with 130, or 128 and the signal's number.
+//
+// The read cannot be interrupted, so it goes on in its goroutine until the process ends.
+func (a *app) answer(what string, read func() (string, error)) (string, error) {
+	fd := int(a.In.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return "", fmt.Errorf("asking for the %s: %w", what, err)
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, leaving...)
+	defer signal.Stop(signals)
+	type result struct {
+		text string
+		err  error
+	}
+	results := make(chan result, 1)
+	go func() {
+		text, err := read()
+		results <- result{text, err}
+	}()
+	select {
+	case s := <-signals:
+		_ = term.Restore(fd, before)
+		if s == syscall.SIGTERM {
+			return "", interrupted(s)
+		}
+		return "", interrupted(os.Interrupt)
+	case got := <-results:
+		if errors.Is(got.err, io.EOF) {
+			return "", interrupted(os.Interrupt)
+		}
+		if got.err != nil {
+			return "", fmt.Errorf("reading the %s: %w", what, got.err)
+		}
+		return got.text, nil
+	}
 }
 
 // confirm asks before something that cannot be undone. Scripts say --yes.

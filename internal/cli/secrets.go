@@ -18,6 +18,7 @@ type secretInput struct {
 	set   []string // field=value, of fields that are not secret
 	files []string // field=path
 	from  string   // a file with all fields; "-": standard input
+	yes   bool     // fields may be missing that the version before has
 }
 
 // readsInputTwice reports whether more than one value is to come from standard input: the second would be empty.
@@ -49,6 +50,9 @@ func (a *app) credentialSetSecrets() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if err := a.confirmLoss(types.Items[at], c, data, in.yes); err != nil {
+			return err
+		}
 		stored, err := client.StoreSecrets(ctx, c.ID, sdk.StoreSecrets{Data: data})
 		if err != nil || a.json {
 			return a.jsonOr(stored, err)
@@ -60,6 +64,9 @@ func (a *app) credentialSetSecrets() *cobra.Command {
 history would see them: they are asked for without an echo, or read from files or standard input. Only fields that are not secret may
 be given by --set.
 
+The new version has the fields that you give and no others. If the version before has more, their names are shown and you are asked; --yes
+says so in a script.
+
 --from reads all fields at once: a JSON object, or lines of NAME=VALUE as .env files and shells have them. A value without quotes goes to the end
 of the line; in single quotes everything stands for itself; in double quotes \n, \r, \t, \\, \", \$ and \` + "`" + ` are escapes. Values in quotes may go over
 several lines. What "forgecroft env" prints as dotenv, shell or json can be read back.`
@@ -70,8 +77,31 @@ several lines. What "forgecroft env" prints as dotenv, shell or json can be read
   vault kv get -field=data -format=json kv/aws | forgecroft credential set-secrets "Production AWS" --from -`
 	c.Flags().StringArrayVar(&in.set, "set", nil, "field=value, for fields that are not secret; may be repeated")
 	c.Flags().StringArrayVar(&in.files, "file", nil, "field=path: read the field from a file, byte for byte but for one line end at the end of a single-line value (-: standard input); may be repeated")
+	c.Flags().BoolVarP(&in.yes, "yes", "y", false, "do not ask before storing a version that lacks fields of the one before")
 	c.Flags().StringVar(&in.from, "from", "", "read all fields from a file: JSON object or NAME=VALUE lines (-: standard input)")
 	return c
+}
+
+// confirmLoss asks before fields are lost: a new version replaces the one before, it is not merged
+// with it. What the server fills in again by itself is not lost.
+func (a *app) confirmLoss(t sdk.CredentialType, c sdk.CredentialConfig, data map[string]json.RawMessage, yes bool) error {
+	var lost []string
+	for _, name := range c.Fields {
+		if _, kept := data[name]; !kept && !filledIn(t, name, c.Values[name]) {
+			lost = append(lost, safe(name))
+		}
+	}
+	if len(lost) == 0 {
+		return nil
+	}
+	return a.confirm(yes, fmt.Sprintf("The new version of %q will not have these fields of version %d: %s.", safe(c.Name), c.SecretVersion, strings.Join(lost, " ")))
+}
+
+// filledIn reports whether the server gives a field that is left out the value that it has.
+func filledIn(t sdk.CredentialType, name, value string) bool {
+	return slices.ContainsFunc(t.Fields, func(f sdk.CredentialTypeField) bool {
+		return f.Name == name && (f.Derived || f.Default != "" && f.Default == value)
+	})
 }
 
 // collect gathers the fields from flags, files and questions.
@@ -199,12 +229,15 @@ func (a *app) askMissing(t sdk.CredentialType, data map[string]json.RawMessage, 
 // askField asks for one field.
 func (a *app) askField(f sdk.CredentialTypeField) (string, error) {
 	what := f.Name
+	if f.Kind == "json" { // Key files: their lines cannot be typed at a prompt.
+		what = "path of the file with the " + f.Name
+	}
 	if !f.Required {
 		what += ", empty if there is none"
 	}
-	if f.Multiline {
-		path, err := a.ask("path of the file with the " + f.Name)
-		if err != nil {
+	if f.Kind == "json" {
+		path, err := a.ask(what)
+		if err != nil || path == "" {
 			return "", err
 		}
 		text, err := a.readInput(path)

@@ -55,7 +55,7 @@ func gcpFields() []forgecroft.Field {
 			Description: "The key file as Google handed it out: as a JSON object, or as a string (base64 too). Its own token_uri is never called.",
 		},
 		{
-			Name: "project", Title: "Project", Kind: forgecroft.FieldString, Pattern: projectIDPattern, Example: "example-project",
+			Name: "project", Title: "Project", Kind: forgecroft.FieldString, Derived: true, Pattern: projectIDPattern, Example: "example-project",
 			Description: "The project that runs use unless their code names one. The key's own project if left out.",
 		},
 		{

@@ -31,6 +31,7 @@ type Field struct {
 	Minimum     int64    // for integers; both 0: free
 	Maximum     int64
 	Default     string
+	Derived     bool   // filled in from other fields if it is left out
 	Example     string // visibly not real
 }
 

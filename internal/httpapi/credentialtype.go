@@ -21,7 +21,7 @@ func wireCredentialType(t forgecroft.CredentialType) sdk.CredentialType {
 	for _, f := range t.Fields {
 		wire.Fields = append(wire.Fields, sdk.CredentialTypeField{
 			Name: f.Name, Title: f.Title, Description: f.Description, Kind: string(f.Kind), Required: f.Required, Secret: f.Secret,
-			Multiline: f.Multiline, Pattern: f.Pattern, Enum: f.Enum, Minimum: f.Minimum, Maximum: f.Maximum, Default: f.Default, Example: f.Example,
+			Multiline: f.Multiline, Pattern: f.Pattern, Enum: f.Enum, Minimum: f.Minimum, Maximum: f.Maximum, Default: f.Default, Derived: f.Derived, Example: f.Example,
 		})
 	}
 	return wire
