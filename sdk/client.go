@@ -5,11 +5,14 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"mime"
 	"net"
 	"net/http"
 	"net/url"
@@ -43,6 +46,15 @@ type Option func(*Client)
 
 // WithHTTPClient makes the client use another HTTP client, for instance one that trusts a private certificate authority.
 func WithHTTPClient(c *http.Client) Option { return func(client *Client) { client.http = c } }
+
+// WithRootCAs makes the client trust these certificate authorities, and no others.
+func WithRootCAs(pool *x509.CertPool) Option {
+	return func(client *Client) {
+		if t, is := client.http.Transport.(*http.Transport); is {
+			t.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
+		}
+	}
+}
 
 // WithUserAgent names the program that calls.
 func WithUserAgent(agent string) Option { return func(client *Client) { client.agent = agent } }
@@ -205,9 +217,12 @@ func (c *Client) read(reply *http.Response, r call, to any) error {
 	if to == nil {
 		return nil
 	}
+	if kind, _, _ := mime.ParseMediaType(reply.Header.Get("Content-Type")); kind != "application/json" {
+		return foreign(reply, text) // A page to log in at a proxy, for instance.
+	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	if err := decoder.Decode(to); err != nil {
-		return fmt.Errorf("the answer of %s is not what this client understands: is it a Forgecroft server of this version?", c.base.Host)
+		return foreign(reply, text)
 	}
 	return nil
 }

@@ -25,6 +25,10 @@ func answer(t *testing.T, status int, headers map[string]string, body string) (*
 		text, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(strings.NewReader(string(text)))
 		requests = append(requests, r)
+		w.Header().Set("Content-Type", "application/json")
+		if status >= 300 {
+			w.Header().Set("Content-Type", "application/problem+json")
+		}
 		for name, value := range headers {
 			w.Header().Set(name, value)
 		}
@@ -88,12 +92,39 @@ func TestErrorsSurviveTheWire(t *testing.T) {
 			}
 		})
 	}
-	t.Run("a proxy's page", func(t *testing.T) {
-		client, _ := answer(t, 502, nil, "<html>bad gateway</html>")
-		if _, err := client.Whoami(t.Context()); !errors.Is(err, sdk.ErrServer) || strings.Contains(err.Error(), "<html>") {
-			t.Errorf("got %v", err)
-		}
-	})
+	page, text := map[string]string{"Content-Type": "text/html"}, map[string]string{"Content-Type": "text/plain; charset=utf-8"}
+	for name, foreign := range map[string]struct {
+		status  int
+		headers map[string]string
+		body    string
+		says    string
+	}{
+		"a proxy's page":             {502, page, "<html>bad gateway</html>", "may be a proxy"},
+		"a proxy's sign-in":          {200, page, "<html>sign in</html>", "may be a proxy"},
+		"another server's 404":       {404, map[string]string{"Content-Type": "application/json"}, `{"code":"not_found","title":"x"}`, "may be a proxy"},
+		"another server's problem":   {404, map[string]string{"Content-Type": "application/problem+json"}, `{"code":"not_found","type":"https://example.com/x"}`, "may be a proxy"},
+		"another server's list":      {200, map[string]string{"Content-Type": "application/json"}, `["whoami"]`, "may be a proxy"},
+		"a port that expects TLS":    {400, text, "Client sent an HTTP request to an HTTPS server.\n", "use https://127.0.0.1:"},
+		"a refusal of a gateway":     {403, page, "<html>blocked</html>", "may be a proxy"},
+		"a gateway's authentication": {401, page, "<html>who?</html>", "may be a proxy"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, _ := answer(t, foreign.status, foreign.headers, foreign.body)
+			_, err := client.Whoami(t.Context())
+			var known *sdk.Error
+			if !errors.Is(err, sdk.ErrNotForgecroft) || !errors.As(err, &known) || known.Status != foreign.status || !strings.Contains(err.Error(), foreign.says) {
+				t.Fatalf("got %v, want what says %q", err, foreign.says)
+			}
+			for _, sentinel := range []error{sdk.ErrNotFound, sdk.ErrForbidden, sdk.ErrUnauthenticated, sdk.ErrInvalid, sdk.ErrServer} {
+				if errors.Is(err, sentinel) {
+					t.Errorf("it is %v as well", sentinel)
+				}
+			}
+			if strings.Contains(err.Error(), "html") {
+				t.Errorf("the page is repeated: %v", err)
+			}
+		})
+	}
 	t.Run("a redirect is not followed", func(t *testing.T) {
 		client, requests := answer(t, 302, map[string]string{"Location": "https://evil.example/"}, "")
 		if _, err := client.Whoami(t.Context()); err == nil || len(*requests) != 1 {
@@ -103,7 +134,7 @@ func TestErrorsSurviveTheWire(t *testing.T) {
 }
 
 func TestRepetition(t *testing.T) {
-	unavailable := `{"title":"T","status":503,"code":"unavailable"}`
+	unavailable := `{"type":"/docs#problem-unavailable","title":"T","status":503,"code":"unavailable"}`
 	t.Run("reads and creations are repeated", func(t *testing.T) {
 		client, requests := answer(t, 503, map[string]string{"Retry-After": "0"}, unavailable)
 		_, err := client.CreateProject(t.Context(), sdk.CreateProject{Name: "p"})
@@ -164,6 +195,7 @@ func TestOptional(t *testing.T) {
 
 func TestPages(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
 		switch r.URL.Query().Get("cursor") {
 		case "":
 			_, _ = io.WriteString(w, `{"items":[{"name":"a"},{"name":"b"}],"next_cursor":"two"}`)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"mime"
 	"net/http"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ var (
 	ErrUnavailable     = errors.New("temporarily not available")    // 429, 503
 	ErrStorageFull     = errors.New("the server's storage is full") // 507
 	ErrServer          = errors.New("the server failed")            // any other
+	ErrNotForgecroft   = errors.New("not an answer of Forgecroft")  // of a proxy, or of another server
 )
 
 // Error is a failure that the server reports.
@@ -51,6 +53,9 @@ func (e *Error) Is(target error) bool { return target == e.sentinel() }
 
 // sentinel is the sentinel of the status.
 func (e *Error) sentinel() error {
+	if e.Code == codeForeign {
+		return ErrNotForgecroft
+	}
 	switch e.Status {
 	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType:
 		return ErrInvalid
@@ -87,18 +92,30 @@ func (e *UnreachableError) Error() string {
 // Unwrap returns the cause.
 func (e *UnreachableError) Unwrap() error { return e.Err }
 
-// problem makes an [*Error] of an answer. One that is no problem document, as from a proxy in between, keeps its status alone.
+// codeForeign is the code of an answer that is not Forgecroft's.
+const codeForeign = "not_forgecroft"
+
+// problem makes an [*Error] of an answer that reports a failure. What is not Forgecroft's problem
+// document comes from a proxy or another server: its status says nothing about our objects.
 func problem(reply *http.Response, text []byte) error {
 	e := &Error{}
-	if json.Unmarshal(text, &e.Problem) != nil || e.Code == "" {
-		e.Problem = Problem{
-			Title: http.StatusText(reply.StatusCode), Code: "not_forgecroft",
-			Detail: fmt.Sprintf("%s answered %d, but not as a Forgecroft server does.", reply.Request.URL.Host, reply.StatusCode),
-		}
+	kind, _, _ := mime.ParseMediaType(reply.Header.Get("Content-Type"))
+	if kind != "application/problem+json" || json.Unmarshal(text, &e.Problem) != nil || e.Code == "" || !strings.HasPrefix(e.Type, "/docs#") {
+		e = foreign(reply, text)
 	}
 	e.Status = reply.StatusCode
 	if seconds, err := strconv.Atoi(reply.Header.Get("Retry-After")); err == nil && seconds >= 0 {
 		e.RetryAfter = time.Duration(seconds) * time.Second
 	}
 	return e
+}
+
+// foreign says that an answer is not Forgecroft's, and what it may be instead.
+func foreign(reply *http.Response, text []byte) *Error {
+	host := reply.Request.URL.Host
+	detail := fmt.Sprintf("%s answered %d, but not as a Forgecroft server does: it may be a proxy, or the address of something else.", host, reply.StatusCode)
+	if reply.Request.URL.Scheme == "http" && strings.Contains(string(text), "HTTP request to an HTTPS server") { // as Go's servers and nginx put it
+		detail = fmt.Sprintf("%s expects TLS: use https://%s.", host, host)
+	}
+	return &Error{Problem: Problem{Title: http.StatusText(reply.StatusCode), Status: reply.StatusCode, Code: codeForeign, Detail: detail}}
 }
