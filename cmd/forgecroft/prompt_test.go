@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -308,4 +310,21 @@ func TestAnswerTooLong(t *testing.T) {
 	if config, err = s.Owner.CredentialConfig(t.Context(), config.ID); err != nil || config.SecretVersion != 0 {
 		t.Errorf("got version %d and %v, want none stored", config.SecretVersion, err)
 	}
+}
+
+// TestInterruptedRequest interrupts a command that waits for an answer.
+func TestInterruptedRequest(t *testing.T) {
+	asked := make(chan struct{})
+	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		close(asked)
+		<-r.Context().Done()
+	}))
+	defer slow.Close()
+	p := onTerminal(t, &servertest.Server{URL: slow.URL, OwnerKey: "fc_live_EXAMPLE"}, "whoami")
+	<-asked
+	if _, err := p.keys.WriteString(ctrlC); err != nil {
+		t.Fatal(err)
+	}
+	p.expect("forgecroft: interrupted")
+	p.ends(130)
 }

@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
 	"io"
 	"log"
@@ -61,7 +62,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", Setup: setUp, RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"cli": hides, "reveals": reveals, "json": checkJSON, "keep": keep, "stop": stop, "start": start, "fault": faults, "role": role,
-			"overtaken": overtaken, "cut": cut,
+			"overtaken": overtaken, "cut": cut, "foreign": foreign,
 		},
 	})
 }
@@ -235,6 +236,34 @@ func overtaken(ts *testscript.TestScript, _ bool, _ []string) {
 	}))
 	ts.Defer(front.Close)
 	ts.Setenv("FORGECROFT_API_URL", front.URL)
+}
+
+// foreign KIND puts another server in the place of Forgecroft: one with a page for everything, one without the path, one that expects TLS, or one whose certificate
+// is of an authority of its own (ca.pem).
+func foreign(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: foreign page|missing|tls|https")
+	}
+	page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "<html>sign in</html>") })
+	server := httptest.NewUnstartedServer(page)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	switch args[0] {
+	case "page":
+		server.Start()
+	case "missing":
+		server.Config.Handler = http.NotFoundHandler()
+		server.Start()
+	default:
+		server.StartTLS()
+		certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+		ts.Check(os.WriteFile(ts.MkAbs("ca.pem"), certificate, 0o600))
+	}
+	ts.Defer(server.Close)
+	address := server.URL
+	if args[0] == "tls" {
+		address = strings.Replace(address, "https", "http", 1)
+	}
+	ts.Setenv("FORGECROFT_API_URL", address)
 }
 
 // cut cuts the answers to deliveries off in the middle, from now on.

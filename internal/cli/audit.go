@@ -8,9 +8,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -29,7 +31,7 @@ func (a *app) auditList() *cobra.Command {
 	var limit int
 	c := &cobra.Command{
 		Use: "list", Short: "List audit events, the newest first", Aliases: []string{"ls"}, Args: cobra.NoArgs,
-		Example: "  forgecroft audit list --action environment.deliver --since 2026-11-01T00:00:00Z\n  forgecroft audit list --outcome denied --json",
+		Example: "  forgecroft audit list --action environment.deliver --since \"3 days ago\"\n  forgecroft audit list --object shop-prod --since 2026-11-01\n  forgecroft audit list --outcome denied --json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if limit < 0 {
 				return usage("--limit is a number of events; 0: all")
@@ -38,26 +40,55 @@ func (a *app) auditList() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			filter := query("actor", actor, "action", action, "object_id", objectID, "outcome", outcome, "since", since, "until", until)
+			book := namesOf(cmd.Context(), client)
+			filter, err := auditFilter(book, actor, objectID, since, until)
+			if err != nil {
+				return err
+			}
+			maps.Copy(filter, query("action", action, "outcome", outcome))
 			events, err := all(cmd.Context(), sdk.ListOptions{Query: filter}, limit, client.AuditEvents)
 			if err != nil || a.json {
 				return a.jsonOr(events, err)
 			}
 			var rows [][]string
 			for _, e := range events {
-				rows = append(rows, []string{fmt.Sprint(e.Sequence), e.Time.Local().Format("2006-01-02 15:04:05"), e.ActorName, e.Action, e.Outcome, e.ObjectID, detail(e.Details)})
+				rows = append(rows, []string{fmt.Sprint(e.Sequence), e.Time.Local().Format("2006-01-02 15:04:05"), e.ActorName, e.Action, e.Outcome, book.of(e.ObjectType, e.ObjectID), detail(e.Details)})
 			}
 			return a.printTable([]string{"#", "TIME", "ACTOR", "ACTION", "OUTCOME", "OBJECT", "DETAILS"}, rows)
 		},
 	}
-	c.Flags().StringVar(&actor, "actor", "", "only by this API key (id)")
+	c.Flags().StringVar(&actor, "actor", "", "only by this API key (name or id)")
 	c.Flags().StringVar(&action, "action", "", "only this action, or all of a noun with a dot at the end: credential_config.")
-	c.Flags().StringVar(&objectID, "object", "", "only about this object (id)")
+	c.Flags().StringVar(&objectID, "object", "", "only about this object (name or id)")
 	c.Flags().StringVar(&outcome, "outcome", "", "allowed, denied or failed")
-	c.Flags().StringVar(&since, "since", "", "from this time on (RFC 3339)")
-	c.Flags().StringVar(&until, "until", "", "before this time (RFC 3339)")
+	c.Flags().StringVar(&since, "since", "", "from this time on: \"3 days ago\", 36h, yesterday, 2026-11-01, or RFC 3339")
+	c.Flags().StringVar(&until, "until", "", "before this time, in the same forms")
 	c.Flags().IntVar(&limit, "limit", 50, "at most so many; 0: all")
 	return c
+}
+
+// auditFilter turns names and times as people write them into the filters of the API.
+func auditFilter(book *names, actor, object, since, until string) (url.Values, error) {
+	actorID, err := book.keyID(actor)
+	if err != nil {
+		return nil, err
+	}
+	objectID, err := book.objectID(object)
+	if err != nil {
+		return nil, err
+	}
+	filter := query("actor", actorID, "object_id", objectID)
+	for name, text := range map[string]string{"since": since, "until": until} {
+		if text == "" {
+			continue
+		}
+		at, ok := moment(text, time.Now(), true)
+		if !ok {
+			return nil, usage("--%s %q is no time: write \"3 days ago\", 36h, yesterday, 2026-11-01 or 2026-11-01T12:00:00Z", name, text)
+		}
+		filter.Set(name, at.Format(time.RFC3339))
+	}
+	return filter, nil
 }
 
 // detail shows the details of an event in one line: names and values, of lists of objects only how many. --json has all of it.

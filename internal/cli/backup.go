@@ -49,7 +49,7 @@ func (a *app) backupCommand() *cobra.Command {
 			return a.showManifest(m)
 		},
 	}
-	serverFlags(c)
+	offlineFlags(c)
 	c.Flags().BoolVar(&offline, "offline", false, "work on the data directory of a stopped server")
 	return c
 }
@@ -142,7 +142,7 @@ func (a *app) restoreCommand() *cobra.Command {
 			return a.showRestored(restored{result, later}, o.CheckOnly)
 		},
 	}
-	serverFlags(c)
+	offlineFlags(c)
 	c.Flags().BoolVar(&o.CheckOnly, "check", false, "check the backup as a restore would, and touch nothing")
 	c.Flags().StringVar(&trail, "trail", "", "a newer audit trail (the output of audit list --limit 0 --json): list what the backup takes back")
 	c.Flags().BoolVar(&o.Force, "force", false, "go on although secrets are lost, or the key is: everything else is restored, and what is lost is listed")

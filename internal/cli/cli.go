@@ -4,11 +4,13 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -45,7 +47,7 @@ const exitCodes = `Exit codes:
     5  not logged in, or not allowed
     6  credential verify: the provider refuses the credential
     7  credential verify: the provider could not tell
-   69  the server gives no whole answer
+   69  server unreachable, its response was incomplete, or something else answered
    75  the server cannot do it right now; try again
   130  interrupted: Ctrl-C, Ctrl-\ or Ctrl-D at a prompt, Ctrl-C during a request (143: SIGTERM)
 exec has the code of the command it runs: 128+n if signal n ended it, 126 or 127 if it cannot be started. If the credentials cannot be had, the
@@ -67,6 +69,7 @@ type app struct {
 	IO
 	profile string // --profile
 	apiURL  string // --api-url
+	caCert  string // --ca-cert
 	json    bool   // --json
 }
 
@@ -96,6 +99,7 @@ func Main(ctx context.Context, args []string, stdio IO) int {
 	a := &app{IO: stdio}
 	root := a.root()
 	root.SetArgs(args)
+	a.json = slices.Contains(flagsOf(args), "--json") // A command line that cannot be read is reported as JSON, too.
 	root.SetIn(stdio.In)
 	root.SetOut(stdio.Out)
 	root.SetErr(stdio.Err)
@@ -107,9 +111,42 @@ func Main(ctx context.Context, args []string, stdio IO) int {
 		err = interrupted(s) // What was under way when the signal came says only that it was cancelled.
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintln(stdio.Err, "forgecroft: "+safe(text))
+		a.report(err, text)
 	}
 	return codeOf(err)
+}
+
+// report says on standard error what failed: in words, or with --json as one object. A refusal of
+// the server is its problem document; every other failure has the members title, detail and code.
+func (a *app) report(err error, text string) {
+	if !a.json {
+		fmt.Fprintln(a.Err, "forgecroft: "+safe(text))
+		return
+	}
+	encoder := json.NewEncoder(a.Err)
+	encoder.SetEscapeHTML(false)
+	var refused *sdk.Error
+	if errors.As(err, &refused) && !errors.Is(err, sdk.ErrNotForgecroft) {
+		_ = encoder.Encode(struct {
+			sdk.Problem
+			ExitCode int `json:"exit_code"`
+		}{refused.Problem, codeOf(err)})
+		return
+	}
+	_ = encoder.Encode(struct {
+		Title    string `json:"title"`
+		Detail   string `json:"detail"`
+		Code     string `json:"code"`
+		ExitCode int    `json:"exit_code"`
+	}{"The command failed", text, "cli", codeOf(err)})
+}
+
+// flagsOf are the arguments before "--": what comes after belongs to another command.
+func flagsOf(args []string) []string {
+	if end := slices.Index(args, "--"); end >= 0 {
+		return args[:end]
+	}
+	return args
 }
 
 // untilSignal returns a context that ends at the first interrupt or SIGTERM, and a function that
@@ -147,7 +184,7 @@ func codeOf(err error) int {
 	switch {
 	case errors.As(err, &exit):
 		return exit.code
-	case errors.As(err, &unreachable):
+	case errors.As(err, &unreachable), errors.Is(err, sdk.ErrNotForgecroft):
 		return exitUnreachable
 	case errors.Is(err, sdk.ErrNotFound):
 		return exitNotFound
@@ -178,12 +215,13 @@ func (a *app) root() *cobra.Command {
 	}
 	root.PersistentFlags().StringVar(&a.profile, "profile", "", "profile to use (default: the one last logged in with)")
 	root.PersistentFlags().StringVar(&a.apiURL, "api-url", "", "the server's address")
-	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON as the API returns it")
+	root.PersistentFlags().StringVar(&a.caCert, "ca-cert", "", "file with the CA certificates (PEM) to trust instead of the system's [$FORGECROFT_CA_CERT]")
+	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON as the API returns it; failures too, on standard error")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
 	_ = root.RegisterFlagCompletionFunc("profile", a.completeProfiles)
 	root.AddGroup(&cobra.Group{ID: "use", Title: "Use credentials:"}, &cobra.Group{ID: "keep", Title: "Keep credentials:"}, &cobra.Group{ID: "run", Title: "Run Forgecroft:"})
 	add(root, "use", a.execCommand(), a.envCommand())
-	add(root, "keep", a.credentialCommand(), a.workspaceCommand(), a.projectCommand(), a.keyCommand(), a.auditCommand(), a.loginCommand(), a.logoutCommand(), a.whoamiCommand())
+	add(root, "keep", a.credentialCommand(), a.workspaceCommand(), a.projectCommand(), a.keyCommand(), a.auditCommand(), a.loginCommand(), a.logoutCommand(), a.profileCommand(), a.whoamiCommand())
 	add(root, "run", a.serverCommand(), a.vaultCommand(), a.backupCommand(), a.restoreCommand(), a.migrateCommand())
 	root.AddCommand(a.versionCommand())
 	checkLines(root)

@@ -156,7 +156,7 @@ func (a *app) showConfig(c sdk.CredentialConfig) error {
 // onConfig makes a command that does something to one credential config.
 func (a *app) onConfig(use, short string, run func(ctx context.Context, client *sdk.Client, c sdk.CredentialConfig) error) *cobra.Command {
 	return &cobra.Command{
-		Use: use, Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeConfigs(),
+		Use: use, Short: short, Args: cobra.ExactArgs(1), ValidArgsFunction: inTurn(a.completeConfigs(), nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := a.client()
 			if err != nil {

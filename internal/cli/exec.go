@@ -4,6 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +26,7 @@ func (d *delivery) flags(a *app, c *cobra.Command) {
 
 // take takes the environment: whole, or an error.
 func (a *app) take(c *cobra.Command, d delivery) (sdk.Environment, error) {
-	name := first(d.workspace, a.getenv("FORGECROFT_WORKSPACE"))
+	name := strings.TrimSpace(first(d.workspace, a.getenv("FORGECROFT_WORKSPACE"))) // Files and pipes leave line ends.
 	if name == "" {
 		return sdk.Environment{}, usage("which workspace? Give --workspace")
 	}
@@ -39,7 +42,26 @@ func (a *app) take(c *cobra.Command, d delivery) (sdk.Environment, error) {
 		}
 		id = w.ID
 	}
-	return client.Deliver(c.Context(), id, sdk.DeliverRequest{RunID: first(d.runID, a.getenv("FORGECROFT_RUN_ID"))})
+	return client.Deliver(c.Context(), id, sdk.DeliverRequest{RunID: a.runID(first(d.runID, a.getenv("FORGECROFT_RUN_ID")))})
+}
+
+// maxRunID is how many characters the name of a run may have.
+const maxRunID = 128
+
+// runID makes a name for the audit trail of what a CI system gives, such as the title of a branch. It
+// is a label: one that the API does not take is changed, with a notice, and stops no run.
+func (a *app) runID(text string) string {
+	clean := strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf && (unicode.IsLetter(r) || unicode.IsDigit(r) || strings.ContainsRune("._:/@-", r)) {
+			return r
+		}
+		return '-'
+	}, strings.TrimSpace(text))
+	clean = clean[:min(len(clean), maxRunID)]
+	if clean != strings.TrimSpace(text) {
+		fmt.Fprintf(a.Err, "forgecroft: the run is called %s in the audit trail: a name has at most %d letters, digits and any of . _ : / @ -\n", clean, maxRunID)
+	}
+	return clean
 }
 
 // execCommand runs a command with a workspace's credentials.

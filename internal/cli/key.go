@@ -21,7 +21,7 @@ func (a *app) keyCreate() *cobra.Command {
 		Use: "create NAME --role ROLE", Short: "Create an API key; it is shown once, on standard output", Args: cobra.ExactArgs(1),
 		Long: "Create an API key. Its role is not above your own, and its scope lies within yours.\n\n" +
 			"Roles: reader (metadata), runner (delivery for workspaces in scope), member (reader, runner, and create, change, verify, attach, delete),\nadmin (member, API keys, audit), owner (admin, vault keys).",
-		Example: "  forgecroft key create ci-shop-prod --role runner --workspace shop-prod --expires 720h\n  forgecroft key create dashboard --role reader --project shop",
+		Example: "  forgecroft key create ci-shop-prod --role runner --workspace shop-prod --expires 30d\n  forgecroft key create dashboard --role reader --project shop",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := a.client()
 			if err != nil {
@@ -46,7 +46,7 @@ func (a *app) keyCreate() *cobra.Command {
 	c.Flags().StringVar(&role, "role", "", "reader, runner, member, admin or owner")
 	c.Flags().StringVar(&project, "project", "", "narrow it to a project (name or id)")
 	c.Flags().StringVar(&workspace, "workspace", "", "narrow it to a workspace (name or id)")
-	c.Flags().StringVar(&expires, "expires", "", "when it ends: a duration such as 720h, or a time such as 2027-01-31T12:00:00Z")
+	c.Flags().StringVar(&expires, "expires", "", "when it ends: 30d, 12h, 2027-01-31, or 2027-01-31T12:00:00Z")
 	c.MarkFlagsMutuallyExclusive("project", "workspace")
 	_ = c.MarkFlagRequired("role")
 	_ = c.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"reader", "runner", "member", "admin", "owner"}, cobra.ShellCompDirectiveNoFileComp))
@@ -68,18 +68,14 @@ func scopeIDs(ctx context.Context, client *sdk.Client, project, workspace string
 	return "", "", nil
 }
 
-// expiry reads a duration or a time; empty is never.
+// expiry reads when a key ends; empty is never.
 func expiry(text string, now time.Time) (*time.Time, error) {
 	if text == "" {
 		return nil, nil
 	}
-	if d, err := time.ParseDuration(text); err == nil {
-		t := now.Add(d).UTC().Truncate(time.Second)
-		return &t, nil
-	}
-	t, err := time.Parse(time.RFC3339, text)
-	if err != nil {
-		return nil, usage("--expires %q is neither a duration (720h) nor a time (2027-01-31T12:00:00Z)", text)
+	t, ok := moment(text, now, false)
+	if !ok {
+		return nil, usage("--expires %q is no time: write 30d, 12h, 2027-01-31 or 2027-01-31T12:00:00Z", text)
 	}
 	return &t, nil
 }
@@ -96,6 +92,7 @@ func (a *app) keyList() *cobra.Command {
 			if err != nil || a.json {
 				return a.jsonOr(items, err)
 			}
+			book := namesOf(cmd.Context(), client)
 			var rows [][]string
 			for _, k := range items {
 				state := "live"
@@ -107,7 +104,7 @@ func (a *app) keyList() *cobra.Command {
 				case k.ExpiresAt != nil:
 					state = "until " + when(k.ExpiresAt)
 				}
-				rows = append(rows, []string{k.Name, k.ID, k.Role, k.Scope.Kind, state, when(k.LastUsedAt)})
+				rows = append(rows, []string{k.Name, k.ID, k.Role, book.scope(k.Scope), state, when(k.LastUsedAt)})
 			}
 			return a.printTable([]string{"NAME", "ID", "ROLE", "SCOPE", "STATE", "LAST USED"}, rows)
 		},

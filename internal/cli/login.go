@@ -2,11 +2,10 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/forgecroft/forgecroft/sdk"
 )
 
 // loginCommand saves a server and a key.
@@ -23,16 +22,22 @@ func (a *app) loginCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			address := first(strings.Join(args, ""), a.apiURL, a.getenv("FORGECROFT_API_URL"), defaultAddress)
-			client, err := sdk.New(address, key, sdk.WithUserAgent("forgecroft/"+version))
+			address := first(strings.Join(args, ""), a.address(), defaultAddress)
+			caCert := first(a.caCert, a.getenv("FORGECROFT_CA_CERT"))
+			if caCert != "" {
+				if caCert, err = filepath.Abs(caCert); err != nil {
+					return err
+				}
+			}
+			client, err := a.connect(address, key, caCert)
 			if err != nil {
-				return usage("%w", err)
+				return err
 			}
 			who, err := client.Whoami(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if err := a.saveLogin(first(a.profile, "default"), profile{address, key}); err != nil {
+			if err := a.saveLogin(first(a.profile, "default"), profile{address, key, caCert}); err != nil {
 				return err
 			}
 			_, err = fmt.Fprintf(a.Out, "Logged in to %s as %s (%s of %s).\n", address, safe(who.APIKey.Name), who.Role, safe(who.Organization.Name))
@@ -95,10 +100,7 @@ func (a *app) whoamiCommand() *cobra.Command {
 			if a.json {
 				return a.printJSON(who)
 			}
-			scope := who.Scope.Kind
-			if id := first(who.Scope.WorkspaceID, who.Scope.ProjectID); id != "" {
-				scope += " " + id
-			}
+			scope := namesOf(cmd.Context(), client).scope(who.Scope)
 			expires := ""
 			if who.ExpiresAt != nil {
 				expires = when(who.ExpiresAt)

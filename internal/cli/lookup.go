@@ -106,6 +106,21 @@ func complete[T any](a *app, list func(*sdk.Client) func(context.Context, sdk.Li
 	}
 }
 
+// inTurn completes the first argument with one completion and all others with another; nil offers
+// nothing.
+func inTurn(head, tail completion) completion {
+	return func(cmd *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
+		next := head
+		if len(args) > 0 {
+			next = tail
+		}
+		if next == nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return next(cmd, args, toComplete)
+	}
+}
+
 func (a *app) completeProjects() completion {
 	return complete(a, func(c *sdk.Client) func(context.Context, sdk.ListOptions) (sdk.List[sdk.Project], error) {
 		return c.Projects

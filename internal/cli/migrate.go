@@ -35,13 +35,13 @@ func (a *app) migrateDatabase() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if config.DatabaseURL, err = databaseURL(to, config.DatabaseURL); err != nil {
+			if config.DatabaseURL, err = databaseURL("--to", to, config.DatabaseURL); err != nil {
 				return err
 			}
 			return a.move(cmd.Context(), config, server.MigrateDatabase)
 		},
 	}
-	serverFlags(c)
+	offlineFlags(c)
 	c.Flags().StringVar(&from, "from", "sqlite", "where it is: sqlite:DIR, or sqlite for --data-dir")
 	c.Flags().StringVar(&to, "to", "postgres", "where it goes: postgres for $FORGECROFT_DATABASE_URL, or an address without a password: postgres://user@host/database?sslmode=verify-full")
 	return c
@@ -74,7 +74,7 @@ func (a *app) migrateVault() *cobra.Command {
 			})
 		},
 	}
-	serverFlags(c)
+	offlineFlags(c)
 	c.Flags().StringVar(&from, "from", "embedded", "where they are: embedded:DIR, or embedded for --data-dir")
 	c.Flags().StringVar(&to, "to", "openbao", "where they go: openbao, by its settings")
 	c.Flags().StringVar(&fromKeyFile, "from-key-file", "", "key file of the source, if the target seals with other keys, or with none (--vault-envelope=off)")
@@ -94,8 +94,9 @@ func fromDirectory(cmd *cobra.Command, kind, from string) error {
 	}
 }
 
-// databaseURL is the target of --to. An address with a password would be readable for every user of the machine.
-func databaseURL(to string, fromEnvironment forgecroft.Secret) (forgecroft.Secret, error) {
+// databaseURL is the address that a flag gives, or that of the environment for "postgres". An address
+// with a password would be readable for every user of the machine.
+func databaseURL(flag, to string, fromEnvironment forgecroft.Secret) (forgecroft.Secret, error) {
 	if to == "postgres" {
 		if fromEnvironment.IsZero() {
 			return fromEnvironment, usage("give the address of the database in FORGECROFT_DATABASE_URL")
@@ -104,10 +105,10 @@ func databaseURL(to string, fromEnvironment forgecroft.Secret) (forgecroft.Secre
 	}
 	u, err := url.Parse(to)
 	if err != nil || (u.Scheme != "postgres" && u.Scheme != "postgresql") {
-		return forgecroft.Secret{}, usage("--to takes postgres, or an address of the form postgres://user@host:5432/database")
+		return forgecroft.Secret{}, usage("%s takes an address of the form postgres://user@host:5432/database", flag)
 	}
 	if _, has := u.User.Password(); has || u.Query().Has("password") {
-		return forgecroft.Secret{}, usage("a password does not belong on the command line: give the address in FORGECROFT_DATABASE_URL, and --to postgres")
+		return forgecroft.Secret{}, usage("%s has a password, which other users of this machine can read: give the address in FORGECROFT_DATABASE_URL", flag)
 	}
 	return forgecroft.NewSecret(to), nil
 }

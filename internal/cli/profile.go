@@ -1,10 +1,12 @@
 package cli
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,8 +29,9 @@ type profiles struct {
 
 // profile is one server with a key.
 type profile struct {
-	URL string `json:"url"`
-	Key string `json:"key"`
+	URL    string `json:"url"`
+	Key    string `json:"key"`
+	CACert string `json:"ca_cert,omitempty"` // file with the certificate authorities to trust; empty: the system's
 }
 
 // profilesPath is where the file lies.
@@ -110,7 +113,7 @@ func (a *app) client() (*sdk.Client, error) {
 	if explicit && !found {
 		return nil, usage("there is no profile %q; `forgecroft login --profile %s` makes it", name, name)
 	}
-	address := first(a.apiURL, a.getenv("FORGECROFT_API_URL"), used.URL, defaultAddress)
+	address := first(a.address(), used.URL, defaultAddress)
 	key, err := a.key(used, address)
 	if err != nil {
 		return nil, err
@@ -118,11 +121,84 @@ func (a *app) client() (*sdk.Client, error) {
 	if key == "" {
 		return nil, &exitError{exitDenied, errors.New("not logged in: run `forgecroft login`, or set FORGECROFT_API_KEY")}
 	}
-	client, err := sdk.New(address, key, sdk.WithUserAgent("forgecroft/"+version))
+	return a.connect(address, key, first(a.caCert, a.getenv("FORGECROFT_CA_CERT"), used.CACert))
+}
+
+// address is the server's address that a flag or variable gives, or empty. Blanks and line ends
+// around it come from files and pipes.
+func (a *app) address() string {
+	return strings.TrimSpace(first(a.apiURL, a.getenv("FORGECROFT_API_URL")))
+}
+
+// connect makes a client. caCert is a file with certificate authorities; empty: the system's are
+// trusted.
+func (a *app) connect(address, key, caCert string) (*sdk.Client, error) {
+	options := []sdk.Option{sdk.WithUserAgent("forgecroft/" + version)}
+	if caCert != "" {
+		text, err := os.ReadFile(caCert)
+		if err != nil {
+			return nil, usage("reading the CA certificates: %w", err)
+		}
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(text) {
+			return nil, usage("%s holds no certificate in PEM form", caCert)
+		}
+		options = append(options, sdk.WithRootCAs(pool))
+	}
+	client, err := sdk.New(address, key, options...)
 	if err != nil {
 		return nil, usage("%w", err)
 	}
 	return client, nil
+}
+
+// profileCommand holds the commands about saved logins.
+func (a *app) profileCommand() *cobra.Command {
+	return group("profile", "Saved logins: one for each server", []string{"profiles"}, a.profileList(), a.profileUse())
+}
+
+func (a *app) profileList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "List saved logins; * is the one in use", Aliases: []string{"ls"}, Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			known, err := a.loadProfiles()
+			if err != nil {
+				return err
+			}
+			type listed struct {
+				Name    string `json:"name"`
+				URL     string `json:"url"`
+				Current bool   `json:"current"`
+			}
+			items, rows := []listed{}, [][]string{}
+			for _, name := range slices.Sorted(maps.Keys(known.Profiles)) {
+				item := listed{name, known.Profiles[name].URL, name == known.Current}
+				items = append(items, item)
+				rows = append(rows, []string{map[bool]string{true: "*"}[item.Current], item.Name, item.URL})
+			}
+			if a.json {
+				return a.printJSON(items)
+			}
+			return a.printTable([]string{"", "NAME", "SERVER"}, rows)
+		},
+	}
+}
+
+func (a *app) profileUse() *cobra.Command {
+	return &cobra.Command{
+		Use: "use PROFILE", Short: "Use a saved login for the commands that follow", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeProfiles,
+		RunE: func(_ *cobra.Command, args []string) error {
+			known, err := a.loadProfiles()
+			if err != nil {
+				return err
+			}
+			if _, found := known.Profiles[args[0]]; !found {
+				return &exitError{exitNotFound, fmt.Errorf("there is no profile %q; `forgecroft login --profile %s` makes it", args[0], args[0])}
+			}
+			known.Current = args[0]
+			return a.saveProfiles(known)
+		},
+	}
 }
 
 // key finds the API key. A profile's key goes to that profile's server only.

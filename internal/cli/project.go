@@ -75,7 +75,7 @@ func (a *app) jsonOr(v any, err error) error {
 
 func (a *app) projectShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show PROJECT", Short: "Show a project", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeProjects(),
+		Use: "show PROJECT", Short: "Show a project", Args: cobra.ExactArgs(1), ValidArgsFunction: inTurn(a.completeProjects(), nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := a.client()
 			if err != nil {
@@ -101,7 +101,7 @@ func changed(cmd *cobra.Command, flag string, value *string) *string {
 func (a *app) projectUpdate() *cobra.Command {
 	var name, description string
 	c := &cobra.Command{
-		Use: "update PROJECT", Short: "Rename or describe a project", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeProjects(),
+		Use: "update PROJECT", Short: "Rename or describe a project", Args: cobra.ExactArgs(1), ValidArgsFunction: inTurn(a.completeProjects(), nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := a.client()
 			if err != nil {
@@ -126,7 +126,7 @@ func (a *app) projectUpdate() *cobra.Command {
 func (a *app) projectDelete() *cobra.Command {
 	var yes bool
 	c := &cobra.Command{
-		Use: "delete PROJECT", Short: "Delete an empty project", Args: cobra.ExactArgs(1), ValidArgsFunction: a.completeProjects(),
+		Use: "delete PROJECT", Short: "Delete an empty project", Args: cobra.ExactArgs(1), ValidArgsFunction: inTurn(a.completeProjects(), nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := a.client()
 			if err != nil {

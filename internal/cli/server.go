@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -9,10 +10,19 @@ import (
 	"github.com/forgecroft/forgecroft/internal/server"
 )
 
-// serverFlags adds the server's settings to a command as flags.
-func serverFlags(c *cobra.Command) {
+// serverFlags adds all settings of the server to a command as flags.
+func serverFlags(c *cobra.Command) { settingFlags(c, nil) }
+
+// offlineFlags adds the settings that a command for a stopped server uses: where data and keys are.
+// more names others. Environment variables of the rest may stay as the server has them.
+func offlineFlags(c *cobra.Command, more ...string) {
+	settingFlags(c, func(s server.Setting) bool { return s.Offline() || slices.Contains(more, s.Flag) })
+}
+
+// settingFlags adds the settings that are wanted; nil: all.
+func settingFlags(c *cobra.Command, wanted func(server.Setting) bool) {
 	for _, s := range server.Settings() {
-		if s.Flag == "" {
+		if s.Flag == "" || wanted != nil && !wanted(s) {
 			continue
 		}
 		usage := fmt.Sprintf("%s [$%s]", s.Usage, s.Env)
@@ -27,8 +37,13 @@ func serverFlags(c *cobra.Command) {
 func (a *app) serverConfig(c *cobra.Command) (server.Config, error) {
 	given := map[string]string{}
 	for _, s := range server.Settings() {
-		if s.Flag != "" && c.Flags().Changed(s.Flag) {
+		if s.Flag != "" && c.Flags().Lookup(s.Flag) != nil && c.Flags().Changed(s.Flag) {
 			given[s.Flag] = c.Flags().Lookup(s.Flag).Value.String()
+		}
+	}
+	if address := given["database-url"]; address != "" {
+		if _, err := databaseURL("--database-url", address, forgecroft.Secret{}); err != nil {
+			return server.Config{}, err
 		}
 	}
 	config, err := server.LoadConfig(given, a.getenv)
@@ -57,7 +72,7 @@ func (a *app) serverCommand() *cobra.Command {
 			}
 			if login {
 				config.SaveLogin = func(url string, key forgecroft.Secret) error {
-					return a.saveLogin(first(a.profile, "default"), profile{url, key.Reveal()})
+					return a.saveLogin(first(a.profile, "default"), profile{URL: url, Key: key.Reveal()})
 				}
 			}
 			return server.Run(cmd.Context(), config, a.Out, a.Err)
@@ -81,7 +96,7 @@ func (a *app) serverFsck() *cobra.Command {
 			return server.Fsck(cmd.Context(), config, repair, a.Out, a.Err)
 		},
 	}
-	serverFlags(c)
+	offlineFlags(c)
 	c.Flags().BoolVar(&repair, "repair", false, "destroy vault entries that belong to nothing; without it nothing is changed")
 	return c
 }
@@ -97,6 +112,6 @@ func (a *app) serverRecoverOwner() *cobra.Command {
 			return server.RecoverOwner(cmd.Context(), config, a.Out, a.Err)
 		},
 	}
-	serverFlags(c)
+	offlineFlags(c, "owner-key-file")
 	return c
 }

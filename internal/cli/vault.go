@@ -88,7 +88,7 @@ func (a *app) vaultRotate() *cobra.Command {
 			return a.rotate(cmd.Context(), client)
 		},
 	}
-	serverFlags(c)
+	offlineFlags(c)
 	c.Flags().BoolVar(&offline, "offline", false, "work on the data directory of a stopped server")
 	c.Flags().BoolVar(&resume, "resume", false, "with --offline: make no new key, only move what is left")
 	return c
@@ -150,7 +150,7 @@ func (a *app) vaultRemove() *cobra.Command {
 			return client.RemoveVaultKey(cmd.Context(), args[0])
 		},
 	}
-	serverFlags(c)
+	offlineFlags(c)
 	c.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
 	c.Flags().BoolVar(&offline, "offline", false, "work on the data directory of a stopped server")
 	return c

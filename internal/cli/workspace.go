@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,19 +58,10 @@ func (a *app) showWorkspace(ctx context.Context, client *sdk.Client, w sdk.Works
 	if a.json {
 		return a.printJSON(w)
 	}
-	return a.printFields("workspace", w.Name, "id", w.ID, "project", w.ProjectID, "description", w.Description, "credentials", strings.Join(configNames(ctx, client, w.CredentialConfigIDs), "\n"),
+	book := namesOf(ctx, client)
+	return a.printFields("workspace", w.Name, "id", w.ID, "project", book.of(kindProject, w.ProjectID), "description", w.Description,
+		"credentials", strings.Join(book.list(kindConfig, w.CredentialConfigIDs), "\n"),
 		"last delivered", when(w.LastDeliveredAt))
-}
-
-// configNames turns ids into names where the caller may read them: a runner may not.
-func configNames(ctx context.Context, client *sdk.Client, ids []string) []string {
-	names := slices.Clone(ids)
-	for i, id := range ids {
-		if c, err := client.CredentialConfig(ctx, id); err == nil {
-			names[i] = c.Name
-		}
-	}
-	return names
 }
 
 func (a *app) workspaceList() *cobra.Command {
@@ -100,11 +92,12 @@ func (a *app) workspaceList() *cobra.Command {
 			if err != nil || a.json {
 				return a.jsonOr(items, err)
 			}
+			book := namesOf(cmd.Context(), client)
 			var rows [][]string
 			for _, w := range items {
-				rows = append(rows, []string{w.Name, w.ID, fmt.Sprint(len(w.CredentialConfigIDs)), when(w.LastDeliveredAt)})
+				rows = append(rows, []string{w.Name, w.ID, book.of(kindProject, w.ProjectID), fmt.Sprint(len(w.CredentialConfigIDs)), when(w.LastDeliveredAt)})
 			}
-			return a.printTable([]string{"NAME", "ID", "CREDENTIALS", "LAST DELIVERED"}, rows)
+			return a.printTable([]string{"NAME", "ID", "PROJECT", "CREDENTIALS", "LAST DELIVERED"}, rows)
 		},
 	}
 	c.Flags().StringVar(&search, "search", "", "part of the name")
@@ -118,7 +111,7 @@ func (a *app) workspaceList() *cobra.Command {
 // onWorkspace makes a command that does something to one workspace.
 func (a *app) onWorkspace(use, short string, args cobra.PositionalArgs, run func(ctx context.Context, client *sdk.Client, w sdk.Workspace, args []string) error) *cobra.Command {
 	return &cobra.Command{
-		Use: use, Short: short, Args: args, ValidArgsFunction: a.completeWorkspaces(),
+		Use: use, Short: short, Args: args, ValidArgsFunction: inTurn(a.completeWorkspaces(), nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			client, err := a.client()
 			if err != nil {
@@ -139,7 +132,7 @@ func (a *app) workspaceShow() *cobra.Command {
 	})
 }
 
-// replaceCredentials replaces the whole list, unless somebody else changed the workspace meanwhile.
+// replaceCredentials replaces the whole list, unless someone else has changed the workspace since it was read.
 func (a *app) replaceCredentials(ctx context.Context, client *sdk.Client, w sdk.Workspace, ids []string) error {
 	w, err := client.UpdateWorkspace(ctx, w.ID, w.Revision, sdk.UpdateWorkspace{CredentialConfigIDs: &ids})
 	if err != nil {
@@ -148,46 +141,75 @@ func (a *app) replaceCredentials(ctx context.Context, client *sdk.Client, w sdk.
 	return a.showWorkspace(ctx, client, w)
 }
 
-func (a *app) workspaceAttach() *cobra.Command {
-	c := a.onWorkspace("attach WORKSPACE CREDENTIAL...", "Attach credential configs after those that are attached", cobra.MinimumNArgs(2), func(ctx context.Context, client *sdk.Client, w sdk.Workspace, names []string) error {
-		ids, err := configIDs(ctx, client, names)
+// changeCredentials adds to the list or takes from it. Unlike a replacement, that makes sense
+// whatever the list is by now: if someone else changes the workspace in between, it starts again
+// from what they left.
+func (a *app) changeCredentials(ctx context.Context, client *sdk.Client, w sdk.Workspace, change func(ids []string) ([]string, error)) error {
+	const tries = 5
+	for try := 1; ; try++ {
+		ids, err := change(slices.Clone(w.CredentialConfigIDs))
 		if err != nil {
 			return err
 		}
-		list := slices.Clone(w.CredentialConfigIDs)
-		for _, id := range ids {
-			if !slices.Contains(list, id) {
-				list = append(list, id)
-			}
+		err = a.replaceCredentials(ctx, client, w, ids)
+		if !errors.Is(err, sdk.ErrStale) || try == tries {
+			return err
 		}
-		return a.replaceCredentials(ctx, client, w, list)
+		if w, err = client.Workspace(ctx, w.ID); err != nil {
+			return err
+		}
+	}
+}
+
+func (a *app) workspaceAttach() *cobra.Command {
+	c := a.onWorkspace("attach WORKSPACE CREDENTIAL...", "Attach credential configs after those that are attached", cobra.MinimumNArgs(2), func(ctx context.Context, client *sdk.Client, w sdk.Workspace, names []string) error {
+		more, err := configIDs(ctx, client, names)
+		if err != nil {
+			return err
+		}
+		return a.changeCredentials(ctx, client, w, func(ids []string) ([]string, error) {
+			for _, id := range more {
+				if !slices.Contains(ids, id) {
+					ids = append(ids, id)
+				}
+			}
+			return ids, nil
+		})
 	})
 	c.Example = "  forgecroft workspace attach shop-prod \"Production AWS\" Cloudflare"
+	c.ValidArgsFunction = inTurn(a.completeWorkspaces(), a.completeConfigs())
 	return c
 }
 
 func (a *app) workspaceDetach() *cobra.Command {
-	return a.onWorkspace("detach WORKSPACE CREDENTIAL...", "Detach credential configs", cobra.MinimumNArgs(2), func(ctx context.Context, client *sdk.Client, w sdk.Workspace, names []string) error {
-		ids, err := configIDs(ctx, client, names)
+	c := a.onWorkspace("detach WORKSPACE CREDENTIAL...", "Detach credential configs", cobra.MinimumNArgs(2), func(ctx context.Context, client *sdk.Client, w sdk.Workspace, names []string) error {
+		fewer, err := configIDs(ctx, client, names)
 		if err != nil {
 			return err
 		}
-		list := slices.DeleteFunc(slices.Clone(w.CredentialConfigIDs), func(id string) bool { return slices.Contains(ids, id) })
-		if len(list) == len(w.CredentialConfigIDs) {
-			return &exitError{exitNotFound, fmt.Errorf("none of them is attached to %q", w.Name)}
-		}
-		return a.replaceCredentials(ctx, client, w, list)
+		return a.changeCredentials(ctx, client, w, func(ids []string) ([]string, error) {
+			before := len(ids)
+			ids = slices.DeleteFunc(ids, func(id string) bool { return slices.Contains(fewer, id) })
+			if len(ids) == before {
+				return nil, &exitError{exitNotFound, fmt.Errorf("none of them is attached to %q", w.Name)}
+			}
+			return ids, nil
+		})
 	})
+	c.ValidArgsFunction = inTurn(a.completeWorkspaces(), a.completeConfigs())
+	return c
 }
 
 func (a *app) workspaceSet() *cobra.Command {
-	return a.onWorkspace("set-credentials WORKSPACE [CREDENTIAL...]", "Replace the whole list of attached credential configs; the order counts", cobra.MinimumNArgs(1), func(ctx context.Context, client *sdk.Client, w sdk.Workspace, names []string) error {
+	c := a.onWorkspace("set-credentials WORKSPACE [CREDENTIAL...]", "Replace the whole list of attached credential configs; the order counts", cobra.MinimumNArgs(1), func(ctx context.Context, client *sdk.Client, w sdk.Workspace, names []string) error {
 		ids, err := configIDs(ctx, client, names)
 		if err != nil {
 			return err
 		}
 		return a.replaceCredentials(ctx, client, w, ids)
 	})
+	c.ValidArgsFunction = inTurn(a.completeWorkspaces(), a.completeConfigs())
+	return c
 }
 
 func (a *app) workspacePreview() *cobra.Command {

@@ -97,7 +97,7 @@ func document(types forgecroft.Registry) string {
 // writeFields writes the table of a type's fields.
 func writeFields(b *strings.Builder, ct forgecroft.CredentialType) {
 	if ct.AnyNames {
-		fmt.Fprintf(b, "\nThe fields are the variables: from 1 to %d pairs of a name and a JSON string of at most %d bytes. Names begin with a letter or underscore, go on with letters, digits and underscores, and have at most %d characters. They must differ in more than case and must not be [reserved](#reserved-names). Values may hold anything but NUL.\n",
+		fmt.Fprintf(b, "\nThe fields are the variables: from 1 to %d pairs of a name and a JSON string of at most %d bytes; all of them together fit into a request body of 256 KiB. Names begin with a letter or underscore, go on with letters, digits and underscores, and have at most %d characters. They must differ in more than case and must not be [reserved](#reserved-names). Values may hold anything but NUL.\n",
 			forgecroft.MaxFields, forgecroft.MaxValue, forgecroft.MaxEnvName)
 		return
 	}

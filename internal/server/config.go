@@ -63,6 +63,12 @@ type Setting struct {
 	set     func(c *Config, value string) error
 }
 
+// Offline reports whether commands for a stopped server use the setting: it says where data and keys
+// are.
+func (s Setting) Offline() bool {
+	return slices.Contains([]string{"data-dir", "key-file", "key-fd", "database-url"}, s.Flag) || s.Flag == "vault" || strings.HasPrefix(s.Flag, "vault-")
+}
+
 // defaultListen is loopback: without TLS nothing else is allowed.
 const defaultListen = "127.0.0.1:8300"
 
@@ -78,7 +84,7 @@ func Settings() []Setting {
 		{"key-file", "FORGECROFT_KEY_FILE", "", "file with the vault's key-encryption keys (default: vault.key in the data directory, made at the first start)", false, setString(func(c *Config) *string { return &c.KeyFile })},
 		{"key-fd", "FORGECROFT_KEY_FD", "", "number of an open file descriptor to read the vault's key-encryption keys from", false, setString(func(c *Config) *string { return &c.KeyFD })},
 		{"", "FORGECROFT_KEY", "", "the vault's key-encryption keys themselves; the program starts itself again without them in its environment", false, func(c *Config, v string) error { c.KeyText = forgecroft.NewSecret(v); return nil }},
-		{"", "FORGECROFT_DATABASE_URL", "", "PostgreSQL database to keep metadata in instead of the data directory: postgres://user:password@host/database?sslmode=verify-full", false, func(c *Config, v string) error { c.DatabaseURL = forgecroft.NewSecret(v); return nil }},
+		{"database-url", "FORGECROFT_DATABASE_URL", "", "PostgreSQL database to keep metadata in instead of the data directory: postgres://user@host/database?sslmode=verify-full (a password only in the variable)", false, func(c *Config, v string) error { c.DatabaseURL = forgecroft.NewSecret(v); return nil }},
 		{"log-level", "FORGECROFT_LOG_LEVEL", "info", "debug, info, warn or error", false, func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }},
 		{"aws-sts-endpoint", "FORGECROFT_AWS_STS_ENDPOINT", "", "AWS STS endpoint to use instead of Amazon's (https, or http on loopback)", false, setEndpoint(func(c *Config) **url.URL { return &c.STSEndpoint })},
 		{"gcp-token-url", "FORGECROFT_GCP_TOKEN_URL", "", "OAuth 2.0 token URL to use instead of Google's", false, setEndpoint(func(c *Config) **url.URL { return &c.GCPTokenURL })},
