@@ -2,6 +2,7 @@ package sdk
 
 import (
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -185,6 +186,14 @@ type Environment struct {
 	ExpiresAt  *time.Time        `json:"expires_at" doc:"When the first of the credentials expires; null: none does."`
 	Sources    map[string]string `json:"sources" doc:"Variable to credential config id."`
 	DeliveryID string            `json:"delivery_id" format:"uuid"`
+
+	// SecretVariables is nil if the server is older than the member: then every value counts as secret.
+	SecretVariables []string `json:"secret_variables" doc:"The members of env whose values are secret. Files always are."`
+}
+
+// IsSecret reports whether the value of a variable is secret.
+func (e Environment) IsSecret(name string) bool {
+	return e.SecretVariables == nil || slices.Contains(e.SecretVariables, name)
 }
 
 // File is a private file whose path goes into the variable Env.

@@ -110,7 +110,7 @@ func (b *Broker) assemble(ctx context.Context, plan *forgecroft.DeliveryPlan, en
 		if err := checkContribution(plan.Configs[i], contribution); err != nil {
 			return err
 		}
-		env.Add(contribution)
+		env.Add(contribution, effects.Effects[i])
 	}
 	if size := env.Size(); size > forgecroft.MaxEnvironment {
 		return tooLarge("credential_config_ids", size)

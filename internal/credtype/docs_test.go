@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/forgecroft/forgecroft/internal/credtype"
+	"github.com/forgecroft/forgecroft/internal/envname"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
 
@@ -50,7 +51,13 @@ const groupsIntro = `
 ## Conflict groups
 
 The variables of a group compete for one identity. Two credentials of one group cannot be attached to the same workspace, and a run that gets a
-member of a group inherits none of its others. Variables of ` + "`generic_env`" + ` count by their names.
+member of a group inherits none of its others. Variables of ` + "`generic_env`" + ` count by their names. Where a token of
+Azure is delivered, the tokens of CI systems (` + "`ACTIONS_ID_TOKEN_REQUEST_URL`, `SYSTEM_OIDCREQUESTURI`" + ` and so on) are unset, too.
+
+Files in the home directory bring an identity in without a variable. ` + "`forgecroft exec` and `forgecroft env`" + ` therefore set ` + "`AWS_CONFIG_FILE`" + ` and
+` + "`AWS_SHARED_CREDENTIALS_FILE`" + ` to empty files beside delivered AWS credentials (the region then comes from ` + "`AWS_REGION`" + ` alone; a workspace that
+delivers ` + "`AWS_PROFILE`" + ` keeps the files), and ` + "`GOOGLE_APPLICATION_CREDENTIALS`" + ` beside Google's unless it is delivered: tools that know
+neither ` + "`GOOGLE_OAUTH_ACCESS_TOKEN` nor `GOOGLE_CREDENTIALS`" + ` fail, instead of using the personal login of the machine's user.
 
 | group | variables |
 |---|---|
@@ -80,8 +87,8 @@ func document(types forgecroft.Registry) string {
 		fmt.Fprintf(&b, "| %s | %s | %s |\n", o.outcome, code(o.code), o.when)
 	}
 	b.WriteString(groupsIntro)
-	for _, group := range []string{"aws", "google", "cloudflare", "azure"} {
-		fmt.Fprintf(&b, "| %s | %s |\n", group, codes(forgecroft.Unset([]forgecroft.Effect{{Groups: []string{group}}})))
+	for _, group := range envname.Groups() {
+		fmt.Fprintf(&b, "| %s | %s |\n", group.Name, codes(slices.Sorted(slices.Values(group.Members))))
 	}
 	b.WriteString(reservedIntro)
 	byReason := map[string][]string{} // :: reason → names

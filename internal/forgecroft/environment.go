@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/forgecroft/forgecroft/internal/envname"
 )
 
 // Variable is one environment variable of a delivery.
@@ -11,6 +13,7 @@ type Variable struct {
 	Name     string
 	Value    Secret
 	SourceID string // credential config id
+	Secret   bool   // as the type declares the variable; set when the environment is put together
 }
 
 // File is a private file of a delivery, whose path goes into the variable Env.
@@ -47,9 +50,13 @@ type Environment struct {
 	ExpiresAt  time.Time // the earliest expiry; zero: none
 }
 
-// Add appends a contribution; the earliest expiry wins.
-func (e *Environment) Add(c Contribution) {
-	e.Variables = append(e.Variables, c.Variables...)
+// Add appends the contribution of a credential that was to set effect; the earliest expiry wins. A variable that the effect does not name
+// counts as secret.
+func (e *Environment) Add(c Contribution, effect Effect) {
+	for _, v := range c.Variables {
+		v.Secret = effect.Secret(v.Name)
+		e.Variables = append(e.Variables, v)
+	}
 	e.Files = append(e.Files, c.Files...)
 	if !c.ExpiresAt.IsZero() && (e.ExpiresAt.IsZero() || c.ExpiresAt.Before(e.ExpiresAt)) {
 		e.ExpiresAt = c.ExpiresAt
@@ -93,61 +100,22 @@ type EffectVariable struct {
 	Secret bool
 }
 
+// Secret reports whether a variable's value is secret: unless the type says otherwise, it is.
+func (e Effect) Secret(name string) bool {
+	for _, v := range e.Variables {
+		if v.Name == name {
+			return v.Secret
+		}
+	}
+	return true
+}
+
 // Conflict is a variable, or a group of rivals, that two credentials claim.
 type Conflict struct {
 	Variable string // the variable, or the first one of the group that stands in the way
 	Group    string // empty: the very same variable
 	First    Related
 	Second   Related
-}
-
-// groups are the conflict groups: variables that compete for one identity. Two credentials of one group conflict, and a run that
-// gets one member must not inherit the others.
-//
-// Sources: the AWS SDKs' credential provider chain; the google provider's precedence list; the cloudflare provider's
-// "exactly one of". See docs/credential-types.md.
-var groups = []struct {
-	name    string
-	members []string
-}{
-	{"aws", []string{
-		"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN", "AWS_PROFILE", "AWS_DEFAULT_PROFILE",
-		"AWS_ROLE_ARN", "AWS_ROLE_SESSION_NAME", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
-		"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
-		"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_CREDENTIAL_EXPIRATION",
-	}},
-	{"google", []string{
-		"GOOGLE_OAUTH_ACCESS_TOKEN", "GOOGLE_CREDENTIALS", "GOOGLE_CLOUD_KEYFILE_JSON", "GCLOUD_KEYFILE_JSON",
-		"GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_IMPERSONATE_SERVICE_ACCOUNT", "GOOGLE_BACKEND_CREDENTIALS",
-		"GOOGLE_BACKEND_IMPERSONATE_SERVICE_ACCOUNT", "CLOUDSDK_AUTH_ACCESS_TOKEN", "CLOUDSDK_CONFIG", "GCE_METADATA_HOST",
-	}},
-	{"cloudflare", []string{
-		"CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_KEY", "CLOUDFLARE_EMAIL", "CLOUDFLARE_API_USER_SERVICE_KEY", "CF_API_TOKEN", "CF_API_KEY", "CF_API_EMAIL",
-	}},
-	{"azure", []string{
-		"ARM_CLIENT_ID", "ARM_CLIENT_SECRET", "ARM_CLIENT_CERTIFICATE", "ARM_CLIENT_CERTIFICATE_PATH", "ARM_CLIENT_CERTIFICATE_PASSWORD",
-		"ARM_OIDC_TOKEN", "ARM_OIDC_TOKEN_FILE_PATH", "ARM_USE_OIDC", "ARM_USE_MSI", "ARM_USE_CLI", "ARM_TENANT_ID", "ARM_ACCESS_KEY", "ARM_SAS_TOKEN",
-	}},
-}
-
-// groupOf returns the conflict group of a variable, or "".
-func groupOf(variable string) string {
-	for _, g := range groups {
-		if slices.Contains(g.members, variable) {
-			return g.name
-		}
-	}
-	return ""
-}
-
-// groupMembers returns the variables of a group.
-func groupMembers(name string) []string {
-	for _, g := range groups {
-		if g.name == name {
-			return g.members
-		}
-	}
-	return nil
 }
 
 // Conflicts finds every pair of credentials that would set the same variable or that belong to the same conflict group. There
@@ -197,12 +165,12 @@ type claim struct{ group, variable string }
 func (e Effect) claims() []claim {
 	var claims []claim
 	for _, v := range e.Variables {
-		if g := groupOf(v.Name); g != "" {
+		if g := envname.GroupOf(v.Name); g != "" {
 			claims = append(claims, claim{g, v.Name})
 		}
 	}
 	for _, g := range e.Groups {
-		claims = append(claims, claim{g, groupMembers(g)[0]})
+		claims = append(claims, claim{g, envname.Members(g)[0]})
 	}
 	return claims
 }
@@ -213,13 +181,16 @@ func Unset(effects []Effect) []string {
 	set := map[string]bool{}  // variable → is delivered
 	drop := map[string]bool{} // variable → is a rival
 	for _, e := range effects {
+		var rivals []string
 		for _, v := range e.Variables {
 			set[v.Name] = true
+			rivals = append(rivals, envname.Rivals(v.Name)...)
 		}
-		for _, c := range e.claims() {
-			for _, member := range groupMembers(c.group) {
-				drop[member] = true
-			}
+		for _, group := range e.Groups {
+			rivals = append(rivals, envname.Members(group)...)
+		}
+		for _, name := range rivals {
+			drop[name] = true
 		}
 	}
 	var names []string

@@ -163,6 +163,22 @@ func TestUnset(t *testing.T) {
 	}
 }
 
+// TestSecretVariables holds an environment to what the types declare; what a type did not declare counts as secret.
+func TestSecretVariables(t *testing.T) {
+	var env forgecroft.Environment
+	e := forgecroft.Effect{Variables: []forgecroft.EffectVariable{{Name: "AWS_REGION"}, {Name: "AWS_SECRET_ACCESS_KEY", Secret: true}}}
+	env.Add(forgecroft.Contribution{Variables: []forgecroft.Variable{{Name: "AWS_REGION"}, {Name: "AWS_SECRET_ACCESS_KEY"}, {Name: "OTHER"}}}, e)
+	var secret []string
+	for _, v := range env.Variables {
+		if v.Secret {
+			secret = append(secret, v.Name)
+		}
+	}
+	if diff := cmp.Diff([]string{"AWS_SECRET_ACCESS_KEY", "OTHER"}, secret); diff != "" {
+		t.Errorf("secret variables (-want +got):\n%s", diff)
+	}
+}
+
 func TestScopes(t *testing.T) {
 	orgKey := forgecroft.Principal{OrganizationID: org}
 	projectKey := forgecroft.Principal{OrganizationID: org, Scope: forgecroft.KeyScope{ProjectID: project}}

@@ -22,10 +22,14 @@ func wireEnvironment(e forgecroft.Environment) sdk.Environment {
 	env := sdk.Environment{
 		Env: make(map[string]string, len(e.Variables)), Sources: make(map[string]string, len(e.Variables)+len(e.Files)),
 		Files: make([]sdk.File, len(e.Files)), Unset: e.Unset, ExpiresAt: when(e.ExpiresAt), DeliveryID: e.DeliveryID,
+		SecretVariables: []string{}, // Never absent: that would mean that all are secret.
 	}
 	for _, v := range e.Variables {
 		env.Env[v.Name] = v.Value.Reveal()
 		env.Sources[v.Name] = v.SourceID
+		if v.Secret {
+			env.SecretVariables = append(env.SecretVariables, v.Name)
+		}
 	}
 	for i, f := range e.Files {
 		env.Files[i] = sdk.File{Name: f.Name, Content: f.Content.Reveal(), Env: f.Env}

@@ -172,7 +172,7 @@ func (a *api) workspaceOperations() []operation {
 			example: `{"run_id": "pipeline-4711"}`,
 			answers: []string{
 				`{"env": {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"}, "files": [], "unset": ["AWS_PROFILE"], "expires_at": null, ` +
-					`"sources": {"AWS_ACCESS_KEY_ID": "019a3b5e-7c1d-7000-8000-000000000002", "AWS_SECRET_ACCESS_KEY": "019a3b5e-7c1d-7000-8000-000000000002"}, "delivery_id": "019a3b5e-7c1d-7000-8000-000000000005"}`,
+					`"sources": {"AWS_ACCESS_KEY_ID": "019a3b5e-7c1d-7000-8000-000000000002", "AWS_SECRET_ACCESS_KEY": "019a3b5e-7c1d-7000-8000-000000000002"}, "delivery_id": "019a3b5e-7c1d-7000-8000-000000000005", "secret_variables": ["AWS_SECRET_ACCESS_KEY"]}`,
 			},
 			handler: takes(a.deliver),
 		},

@@ -2,6 +2,7 @@ package runner
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -13,10 +14,10 @@ import (
 // ownPrefix begins the variables of Forgecroft itself, which the child does not need.
 const ownPrefix = "FORGECROFT_"
 
-// environ puts the child's environment together: the parent's entries in their order, then the delivered ones by name. files maps
-// variables to the paths of key files.
-func (c Command) environ(files map[string]string) ([]string, error) {
-	delivered, err := merge(c.Env, files)
+// environ puts the child's environment together: the parent's entries in their order, then the
+// delivered ones by name, then those that point at empty files.
+func (c Command) environ(files privateFiles) ([]string, error) {
+	delivered, err := merge(c.Env, files.variables)
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +28,8 @@ func (c Command) environ(files map[string]string) ([]string, error) {
 		if set && ours != value {
 			replaced = append(replaced, name)
 		}
-		if set || strings.HasPrefix(name, ownPrefix) || slices.Contains(c.Env.Unset, name) {
+		_, empty := files.empty[name]
+		if set || empty || strings.HasPrefix(name, ownPrefix) || slices.Contains(c.Env.Unset, name) {
 			continue
 		}
 		environ = append(environ, entry)
@@ -39,17 +41,45 @@ func (c Command) environ(files map[string]string) ([]string, error) {
 	for _, name := range slices.Sorted(maps.Keys(delivered)) {
 		environ = append(environ, name+"="+delivered[name])
 	}
+	for _, name := range slices.Sorted(maps.Keys(files.empty)) {
+		environ = append(environ, name+"="+files.empty[name])
+	}
 	return environ, nil
 }
 
-// notice tells the person something.
-func (c Command) notice(format string, args ...any) {
-	if c.Notice != nil {
-		fmt.Fprintf(c.Notice, "forgecroft: "+format+"\n", args...)
+// mustBeEmpty are the variables that have to point at an empty file beside what a delivery sets.
+func mustBeEmpty(e sdk.Environment) []string {
+	return envname.MustBeEmpty(func(name string) bool {
+		_, set := e.Env[name]
+		return set || slices.ContainsFunc(e.Files, func(f sdk.File) bool { return f.Env == name })
+	})
+}
+
+// notices are messages to the person who runs the command.
+type notices struct{ w io.Writer }
+
+// say writes one message.
+func (n notices) say(format string, args ...any) {
+	if n.w != nil {
+		fmt.Fprintf(n.w, "forgecroft: "+format+"\n", args...)
 	}
 }
 
-// merge returns all that a delivery sets, with files as variable → path, once it has passed the rules.
+// tooShort names variables whose secret values are not masked.
+func (n notices) tooShort(names []string) {
+	if len(names) > 0 {
+		n.say("too short to be masked: %s", strings.Join(names, ", "))
+	}
+}
+
+// notice tells the person something.
+func (c Command) notice(format string, args ...any) { notices{c.Notice}.say(format, args...) }
+
+// notices are the messages of a format.
+func (o Output) notices() notices { return notices{o.Notice} }
+
+// merge returns all that a delivery sets, with files as variable → path, once it has passed the
+// rules.
 func merge(e sdk.Environment, files map[string]string) (map[string]string, error) {
 	all := make(map[string]string, len(e.Env)+len(files)) // variable → value
 	maps.Copy(all, e.Env)
@@ -67,7 +97,8 @@ func merge(e sdk.Environment, files map[string]string) (map[string]string, error
 	return all, nil
 }
 
-// check holds a delivered variable to the rules once more: the server may be older, or not the one we think.
+// check holds a delivered variable to the rules once more: the server may be older, or not the one
+// we think.
 func check(name, value string) error {
 	if !envname.Valid(name) {
 		return fmt.Errorf("the delivery has a variable with an invalid name: %.64q", name)

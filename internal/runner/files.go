@@ -16,13 +16,17 @@ import (
 type privateFiles struct {
 	dir       string
 	lock      *os.File          // held while the directory is in use
-	variables map[string]string // variable → path
+	variables map[string]string // variable → path of a key file
+	empty     map[string]string // variable → path of an empty file
 }
 
-// writeFiles writes the key files of a delivery, each 0600, into a fresh directory of mode 0700, in memory where there is a place for
-// that. Without files there is no directory. Directories that killed wrappers left are removed on the way.
+// writeFiles writes the key files of a delivery, and the empty files that keep other identities
+// out, each 0600, into a fresh directory of mode 0700, in memory where there is a place for that.
+// Without files there is no directory. Directories that killed wrappers left are removed on the
+// way.
 func (c Command) writeFiles() (privateFiles, error) {
-	if len(c.Env.Files) == 0 {
+	empty := mustBeEmpty(c.Env)
+	if len(c.Env.Files) == 0 && len(empty) == 0 {
 		return privateFiles{}, nil
 	}
 	var failures []error
@@ -33,7 +37,7 @@ func (c Command) writeFiles() (privateFiles, error) {
 			failures = append(failures, err)
 			continue
 		}
-		if err := p.write(c.Env.Files); err != nil {
+		if err := p.write(c.Env.Files, empty); err != nil {
 			p.remove()
 			return privateFiles{}, err
 		}
@@ -42,7 +46,8 @@ func (c Command) writeFiles() (privateFiles, error) {
 	return privateFiles{}, fmt.Errorf("making a directory for key files: %w", errors.Join(failures...))
 }
 
-// privateBases are the directories in which a private one may be made, the best first: in memory, so that a key does not reach a disk.
+// privateBases are the directories in which a private one may be made, the best first: in memory,
+// so that a key does not reach a disk.
 func privateBases(environ []string) []string {
 	var bases []string
 	for _, dir := range []string{value(environ, "XDG_RUNTIME_DIR"), "/dev/shm"} {
@@ -64,17 +69,24 @@ func makePrivate(base string) (privateFiles, error) {
 	if err != nil {
 		return privateFiles{}, errors.Join(err, os.Remove(dir))
 	}
-	return privateFiles{dir, lock, map[string]string{}}, nil
+	return privateFiles{dir, lock, map[string]string{}, map[string]string{}}, nil
 }
 
-// write writes all files.
-func (p privateFiles) write(files []sdk.File) error {
+// write writes all files. An empty one is named after its variable.
+func (p privateFiles) write(files []sdk.File, empty []string) error {
 	for _, f := range files {
 		path, err := writeFile(p.dir, f)
 		if err != nil {
 			return err
 		}
 		p.variables[f.Env] = path
+	}
+	for _, name := range empty {
+		path, err := writeFile(p.dir, sdk.File{Name: strings.ToLower(name) + ".empty"})
+		if err != nil {
+			return err
+		}
+		p.empty[name] = path
 	}
 	return nil
 }

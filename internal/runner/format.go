@@ -1,7 +1,6 @@
 package runner
 
 import (
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -20,128 +18,147 @@ import (
 // errFiles says that a format cannot carry key files.
 var errFiles = errors.New("this workspace delivers a key file; give a directory for it (--files-dir), or run the command with exec")
 
-// plain matches what every reader of .env files takes as it stands.
-var plain = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,=-]*$`)
+// Output is an environment that is printed for another tool.
+type Output struct {
+	Env       sdk.Environment
+	Directory string    // takes the key files; empty: a delivery with key files is refused
+	Environ   []string  // what the other tool is expected to inherit: this process's environment
+	Notice    io.Writer // messages to the person who runs it; may be nil
+}
 
-// variables are what a format prints: delivered values, and absolute paths of key files, which are written into directory once all is known
-// to be in order. Files that are there already are not replaced.
-func variables(e sdk.Environment, directory string) (map[string]string, error) {
-	if len(e.Files) == 0 {
-		return merge(e, nil)
-	}
-	if directory == "" {
-		return nil, errFiles
-	}
-	directory, err := filepath.Abs(directory)
-	if err != nil {
-		return nil, fmt.Errorf("finding the directory for key files: %w", err)
-	}
-	paths := map[string]string{} // variable → path
-	for _, f := range e.Files {
-		paths[f.Env] = filepath.Join(directory, f.Name)
-	}
-	all, err := merge(e, paths)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(directory, 0o700); err != nil {
-		return nil, fmt.Errorf("making the directory for key files: %w", err)
-	}
-	var written []string
-	for _, f := range e.Files {
-		path, err := writeFile(directory, f)
-		if err != nil {
-			for _, path := range written {
-				_ = os.Remove(path)
-			}
-			return nil, err
+// printed is what a format writes.
+type printed struct {
+	set   map[string]string // variable → value: what is delivered, paths of key files, and the null device for files that must be empty
+	unset []string          // rivals that are to be removed, sorted
+}
+
+// emptied returns what a format without a way to unset writes: a rival gets the empty value. One
+// that tools take for set even if it is empty is left out; if it is present, the format is refused.
+func (p printed) emptied(format string, present func(name string) bool) (map[string]string, error) {
+	all := maps.Clone(p.set)
+	var stay []string
+	for _, name := range p.unset {
+		switch {
+		case envname.EmptyIsUnset(name):
+			all[name] = ""
+		case present(name):
+			stay = append(stay, name)
 		}
-		written = append(written, path)
+	}
+	if len(stay) > 0 {
+		return nil, fmt.Errorf("%s is set here and would compete with the delivered credentials, and the format %s cannot remove it; "+
+			"take it out of the environment, or use --format shell or exec", strings.Join(stay, ", "), format)
 	}
 	return all, nil
 }
 
-// Shell writes commands for eval in a POSIX shell. Key files go into directory.
-func Shell(w io.Writer, e sdk.Environment, directory string) error {
-	all, err := variables(e, directory)
+// inherited reports whether the other tool inherits a variable that is not empty.
+func (o Output) inherited(name string) bool { return value(o.Environ, name) != "" }
+
+// printed works out what a format writes. Nothing is written yet, so that a refusal leaves no file.
+func (o Output) printed() (printed, error) {
+	paths, err := o.paths()
 	if err != nil {
-		return err
+		return printed{}, err
 	}
-	var b strings.Builder
-	for _, name := range e.Unset {
-		if envname.Valid(name) && envname.ReservedReason(name) == "" { // It becomes a command: the rules hold as for a value.
-			fmt.Fprintf(&b, "unset %s\n", name)
+	p := printed{}
+	if p.set, err = merge(o.Env, paths); err != nil {
+		return printed{}, err
+	}
+	for _, name := range mustBeEmpty(o.Env) {
+		p.set[name] = os.DevNull // Nothing would remove an empty file when the other tool has ended.
+	}
+	for _, name := range o.Env.Unset {
+		if _, set := p.set[name]; !set && envname.MayUnset(name) { // It becomes a command: the rules hold as for a value.
+			p.unset = append(p.unset, name)
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		fmt.Fprintf(&b, "export %s='%s'\n", name, strings.ReplaceAll(all[name], "'", `'\''`))
+	slices.Sort(p.unset)
+	return p, nil
+}
+
+// paths are the absolute paths of the key files, by variable.
+func (o Output) paths() (map[string]string, error) {
+	if len(o.Env.Files) == 0 {
+		return nil, nil
 	}
-	_, err = io.WriteString(w, b.String())
+	if o.Directory == "" {
+		return nil, errFiles
+	}
+	directory, err := filepath.Abs(o.Directory)
+	if err != nil {
+		return nil, fmt.Errorf("finding the directory for key files: %w", err)
+	}
+	paths := map[string]string{} // variable → path
+	for _, f := range o.Env.Files {
+		paths[f.Env] = filepath.Join(directory, f.Name)
+	}
+	return paths, nil
+}
+
+// print writes the key files, then the text. Files that are there already are not replaced.
+func (o Output) print(w io.Writer, text string) error {
+	if err := o.writeFiles(); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, text)
 	return err
 }
 
-// Dotenv writes NAME=value lines. Readers of .env files agree on plain values and on single quotes without escapes; only a value that has
-// a single quote itself goes into double quotes, whose escapes differ a little from reader to reader. Key files go into directory. The format
-// cannot unset a variable.
-func Dotenv(w io.Writer, e sdk.Environment, directory string) error {
-	all, err := variables(e, directory)
+// writeFiles writes the key files, all or none.
+func (o Output) writeFiles() error {
+	if len(o.Env.Files) == 0 {
+		return nil
+	}
+	if err := os.MkdirAll(o.Directory, 0o700); err != nil {
+		return fmt.Errorf("making the directory for key files: %w", err)
+	}
+	var written []string
+	for _, f := range o.Env.Files {
+		path, err := writeFile(o.Directory, f)
+		if err != nil {
+			for _, path := range written {
+				_ = os.Remove(path)
+			}
+			return err
+		}
+		written = append(written, path)
+	}
+	return nil
+}
+
+// Shell writes commands for eval in a POSIX shell.
+func (o Output) Shell(w io.Writer) error {
+	p, err := o.printed()
 	if err != nil {
 		return err
 	}
 	var b strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		fmt.Fprintf(&b, "%s=%s\n", name, dotenvValue(all[name]))
+	for _, name := range p.unset {
+		fmt.Fprintf(&b, "unset %s\n", name)
 	}
-	_, err = io.WriteString(w, b.String())
-	return err
+	for _, name := range slices.Sorted(maps.Keys(p.set)) {
+		fmt.Fprintf(&b, "export %s='%s'\n", name, strings.ReplaceAll(p.set[name], "'", `'\''`))
+	}
+	return o.print(w, b.String())
 }
 
-// dotenvValue quotes a value as little as it needs.
-func dotenvValue(value string) string {
-	switch {
-	case plain.MatchString(value):
-		return value
-	case !strings.ContainsAny(value, "'\r") && !strings.Contains(value, `\\`) && !strings.HasSuffix(value, `\`):
-		return "'" + value + "'" // Python's reader takes \\ and \' for escapes, which is why they are kept out.
-	default:
-		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`, "\r", `\r`, "$", `\$`, "`", "\\`").Replace(value) + `"`
-	}
-}
-
-// JSON writes one object of names and values. Key files go into directory, their paths into the object.
-func JSON(w io.Writer, e sdk.Environment, directory string) error {
-	all, err := variables(e, directory)
+// JSON writes one object of names and values.
+func (o Output) JSON(w io.Writer) error {
+	p, err := o.printed()
 	if err != nil {
 		return err
 	}
-	encoder := json.NewEncoder(w)
+	all, err := p.emptied("json", o.inherited)
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	return encoder.Encode(all)
-}
-
-// GitHub writes the environment file of a GitHub Actions step, with delimiters that nobody can guess, and to log the commands that mask each
-// line of each value. Key files go into directory; their content is not masked, as it is not printed.
-func GitHub(file, log io.Writer, e sdk.Environment, directory string) error {
-	all, err := variables(e, directory)
-	if err != nil {
+	if err := encoder.Encode(all); err != nil {
 		return err
 	}
-	delimiter := "forgecroft_" + rand.Text()
-	command := strings.NewReplacer("%", "%25", "\r", "%0D") // The escapes of workflow commands.
-	var b, masks strings.Builder
-	for _, name := range slices.Sorted(maps.Keys(all)) {
-		fmt.Fprintf(&b, "%s<<%s\n%s\n%s\n", name, delimiter, all[name], delimiter)
-		for line := range strings.Lines(e.Env[name]) {
-			if line = strings.TrimRight(line, "\r\n"); line != "" {
-				fmt.Fprintf(&masks, "::add-mask::%s\n", command.Replace(line))
-			}
-		}
-	}
-	// The masks come first: what follows may be logged.
-	if _, err := io.WriteString(log, masks.String()); err != nil {
-		return err
-	}
-	_, err = io.WriteString(file, b.String())
-	return err
+	return o.print(w, b.String())
 }

@@ -1,8 +1,12 @@
 package runner
 
 import (
+	"bytes"
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
+	"os"
 	"slices"
 	"sync"
 )
@@ -10,33 +14,112 @@ import (
 // mask stands for a masked text.
 const mask = "***"
 
-// outputs are the child's outputs, masked if that is wanted, and what writes out the rest when it has ended.
-func (c Command) outputs() (stdout, stderr io.Writer, flush func() error) {
+// outputs are what the child writes to: this process's own files, or pipes behind which the text is
+// masked.
+type outputs struct {
+	stdout, stderr io.Writer
+	streams        []*stream
+}
+
+// outputs opens the outputs of a child.
+func (c Command) outputs() (outputs, error) {
+	o := outputs{stdout: c.Stdout, stderr: c.Stderr}
 	if !c.Mask {
-		return c.Stdout, c.Stderr, func() error { return nil }
+		return o, nil
 	}
 	patterns := c.patterns()
 	var writing sync.Mutex // Both may be one writer.
-	var maskers []*masker
-	masked := func(out io.Writer) io.Writer {
-		if out == nil {
-			return nil
+	for _, out := range []*io.Writer{&o.stdout, &o.stderr} {
+		if *out == nil {
+			continue
 		}
-		m := newMasker(out, &writing, patterns)
-		maskers = append(maskers, m)
-		return m
+		s, err := newStream(newMasker(*out, &writing, patterns))
+		if err != nil {
+			return o, errors.Join(err, o.end())
+		}
+		*out = s.into
+		o.streams = append(o.streams, s)
 	}
-	stdout, stderr = masked(c.Stdout), masked(c.Stderr)
-	return stdout, stderr, func() error {
-		var failures []error
-		for _, m := range maskers {
-			failures = append(failures, m.flush())
+	return o, nil
+}
+
+// end passes on what the child has written, and stops. What other processes that hold the outputs
+// write later is lost.
+func (o outputs) end() error {
+	var failures []error
+	for _, s := range o.streams {
+		failures = append(failures, s.end())
+	}
+	return errors.Join(failures...)
+}
+
+// stream is a pipe from a child to a masker.
+//
+// It does not end when the pipe is closed, as a background process of the child may hold it for
+// long. After the child's end a mark that the child cannot guess goes into the pipe: all that the
+// child has written is before it.
+type stream struct {
+	m          *masker
+	from, into *os.File
+	mark       []byte
+	done       chan error
+}
+
+// newStream begins to pass text on.
+func newStream(m *masker) (*stream, error) {
+	from, into, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("making a pipe for the output: %w", err)
+	}
+	// A mark of fewer than 512 bytes is written at once, or not at all (POSIX, PIPE_BUF). It begins
+	// with a byte that text does not have, so that the end of a prompt is not held back.
+	s := &stream{m, from, into, []byte("\x00forgecroft " + rand.Text() + "\x00"), make(chan error, 1)}
+	go func() { s.done <- s.pass() }()
+	return s, nil
+}
+
+// end waits until all that was written so far is passed on.
+func (s *stream) end() error {
+	_, _ = s.into.Write(s.mark) // It fails if passing on has failed, which says why.
+	return errors.Join(<-s.done, s.into.Close())
+}
+
+// pass passes text on until the mark. When it returns, the pipe is closed: a writer learns that its
+// output goes nowhere.
+func (s *stream) pass() error {
+	defer s.from.Close()
+	var held []byte // what may be the beginning of the mark
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := s.from.Read(buffer)
+		if err != nil {
+			return fmt.Errorf("reading the output: %w", err)
 		}
-		return errors.Join(failures...)
+		held = append(held, buffer[:n]...)
+		if i := bytes.Index(held, s.mark); i >= 0 {
+			_, err := s.m.Write(held[:i])
+			return errors.Join(err, s.m.flush())
+		}
+		ready := len(held) - overlap(held, s.mark)
+		if _, err := s.m.Write(held[:ready]); err != nil {
+			return err
+		}
+		held = append(held[:0], held[ready:]...)
 	}
 }
 
-// masker writes with patterns replaced. It holds back only what may be the beginning of a pattern, so that a prompt appears at once.
+// overlap is the length of the longest end of text that is a beginning of mark.
+func overlap(text, mark []byte) int {
+	for n := min(len(text), len(mark)); n > 0; n-- {
+		if bytes.HasSuffix(text, mark[:n]) {
+			return n
+		}
+	}
+	return 0
+}
+
+// masker writes with patterns replaced. It holds back only what may be the beginning of a pattern,
+// so that a prompt appears at once.
 type masker struct {
 	out     io.Writer
 	writing *sync.Mutex   // guards out
@@ -84,7 +167,8 @@ func (m *masker) pass(text []byte) error {
 	return err
 }
 
-// replace masks from left to right, the longest pattern first. Unless the text ends here, it stops where more of it is needed to tell.
+// replace masks from left to right, the longest pattern first. Unless the text ends here, it stops
+// where more of it is needed to tell.
 func (m *masker) replace(text []byte, end bool) (clean, rest []byte) {
 	clean = make([]byte, 0, len(text))
 	for i := 0; i < len(text); {
@@ -103,7 +187,8 @@ func (m *masker) replace(text []byte, end bool) (clean, rest []byte) {
 	return clean, nil
 }
 
-// match returns the length of the longest pattern that the text begins with, and whether a longer one may yet match when more text comes.
+// match returns the length of the longest pattern that the text begins with, and whether a longer
+// one may yet match when more text comes.
 func match(candidates []string, text []byte) (length int, undecided bool) {
 	for _, p := range candidates { // the longest first
 		if len(p) > len(text) {

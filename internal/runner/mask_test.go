@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/url"
+	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -27,6 +29,9 @@ func encodings() map[string]func(string) string {
 		"go ascii":    func(s string) string { q := fmt.Sprintf("%+q", s); return q[1 : len(q)-1] },
 		"query":       url.QueryEscape,
 		"path":        url.PathEscape,
+		"lower query": func(s string) string { return lowerPercent(url.QueryEscape(s)) },
+		"lower path":  func(s string) string { return lowerPercent(url.PathEscape(s)) },
+		"percent":     func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") },
 		"shell":       func(s string) string { return strings.ReplaceAll(s, "'", `'\''`) },
 		"hex":         func(s string) string { return hex.EncodeToString([]byte(s)) },
 		"upper hex":   func(s string) string { return fmt.Sprintf("%X", s) },
@@ -34,6 +39,11 @@ func encodings() map[string]func(string) string {
 		"base64 url":  func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) },
 		"json base64": func(s string) string { return strings.TrimRight(base64.StdEncoding.EncodeToString([]byte(s)), "=") },
 	}
+}
+
+// lowerPercent writes the digits of percent-encoding in lower case.
+func lowerPercent(text string) string {
+	return regexp.MustCompile(`%[0-9A-F]{2}`).ReplaceAllStringFunc(text, strings.ToLower)
 }
 
 // masked is what comes out of a masker for text that comes in parts of some size.
@@ -104,6 +114,7 @@ func TestMask(t *testing.T) {
 		{"just long enough", token("longer"), "longer", "***"},
 		{"the longest wins", sdk.Environment{Env: map[string]string{"A": "EXAMPLE", "B": "EXAMPLE-long"}}, "EXAMPLE-long EXAMPLE-lon", "*** ***-lon"},
 		{"begins again", token("aaaaab"), "aaaaaab aaaaa", "a*** aaaaa"},
+		{"PEM armor is public", token(key), "-----BEGIN KEY-----", "-----BEGIN KEY-----"},
 		{"each line", token(key), "x EXAMPLEfirst y EXAMPLEsecond abc", "x *** y *** abc"},
 		{"all lines", token(key), ">" + key + "<", ">***<"},
 		{"a file", sdk.Environment{Files: []sdk.File{{Name: "f", Content: key, Env: "F"}}}, "EXAMPLEsecond", "***"},
@@ -118,6 +129,94 @@ func TestMask(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestMaskOnlySecrets is a delivery that says which of its variables are secret, and one of an older server that does not.
+func TestMaskOnlySecrets(t *testing.T) {
+	e := sdk.Environment{Env: map[string]string{"AWS_REGION": "eu-central-1", "AWS_SECRET_ACCESS_KEY": "SECRETEXAMPLE"}, SecretVariables: []string{"AWS_SECRET_ACCESS_KEY"}}
+	const text = "eu-central-1 SECRETEXAMPLE"
+	if got := masked(e, text, 5); got != "eu-central-1 ***" {
+		t.Errorf("masked: %q", got)
+	}
+	var log bytes.Buffer
+	if err := (runner.Output{Env: e}).GitHub(file{strings.NewReader(""), io.Discard}, &log); err != nil || log.String() != "::add-mask::SECRETEXAMPLE\n" {
+		t.Errorf("masks: %v, %q", err, &log)
+	}
+	e.SecretVariables = nil
+	if got := masked(e, text, 5); got != "*** ***" {
+		t.Errorf("masked, of an older server: %q", got)
+	}
+	e.SecretVariables = []string{}
+	if got := masked(e, text, 5); got != text {
+		t.Errorf("masked, without secrets: %q", got)
+	}
+}
+
+// TestMaskInsideJSON holds the parts of a JSON value to be secret, and its punctuation and names not.
+func TestMaskInsideJSON(t *testing.T) {
+	settings := "{\n  \"a\": \"longsecretvalue\",\n  \"list\": [1, 1234567, \"other-secret\", \"{\\\"deep\\\": \\\"deep-secret\\\"}\"]\n}"
+	google, err := json.Marshal(map[string]string{
+		"type": "service_account", "project_id": "example-project", "client_email": "deploy@example.com",
+		"private_key": "-----BEGIN PRIVATE KEY-----\nEXAMPLE/first\nEXAMPLE/second\n-----END PRIVATE KEY-----\n",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pretty := strings.ReplaceAll(string(google), ",", ",\n  ")
+	tests := []struct{ name, value, text, want string }{
+		{"punctuation and names", settings, "{ } a list 1 [1,", "{ } a list 1 [1,"},
+		{"strings", settings, "longsecretvalue other-secret deep-secret 1234567", "*** *** *** ***"},
+		{"whole", settings, settings, "***"},
+		{"a key", string(google), string(google), "***"},
+		{"a key's public part", string(google), "service_account example-project deploy@example.com", "service_account example-project deploy@example.com"},
+		{"a key's lines", string(google), "EXAMPLE/first EXAMPLE/second", "*** ***"},
+		{"a key written in another order", pretty, `{"private_key":"-----BEGIN PRIVATE KEY-----\nEXAMPLE/first\nEXAMPLE/second\n-----END PRIVATE KEY-----\n"}`, `{"private_key":"***"}`},
+		{"cut off", `{"a": "longsecret"`, `{"a": "longsecret" longsecret`, "*** longsecret"},
+		{"punctuation in lines", "{{{{{{{{\nlongsecret\n--------", "{{{{{{{{ -------- longsecret", "{{{{{{{{ -------- ***"},
+		{"punctuation alone is a value", "!@#$%^&*", "!@#$%^&*", "***"},
+		{"blanks", "        ", "a        b", "a        b"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := masked(token(tt.value), tt.text, 7); got != tt.want {
+				t.Errorf("%q, want %q", got, tt.want)
+			}
+			file := sdk.Environment{Files: []sdk.File{{Name: "f", Content: tt.value, Env: "F"}}, SecretVariables: []string{}}
+			if got := masked(file, tt.text, 7); got != tt.want {
+				t.Errorf("in a file: %q, want %q", got, tt.want)
+			}
+		})
+	}
+}
+
+// TestGitHubMasks holds the masks of a log to whole lines.
+func TestGitHubMasks(t *testing.T) {
+	var log, notice bytes.Buffer
+	e := sdk.Environment{Env: map[string]string{"TF_VAR_settings": "{\n  \"a\": \"longsecretvalue\"\n}", "PIN": "1234"}}
+	o := runner.Output{Env: e, Notice: &notice}
+	if err := o.GitHub(file{strings.NewReader(""), io.Discard}, &log); err != nil || log.String() != "::add-mask::longsecretvalue\n" {
+		t.Errorf("masks: %v, %q", err, &log)
+	}
+	if notice.String() != "forgecroft: too short to be masked: PIN\n" {
+		t.Errorf("notice %q", &notice)
+	}
+}
+
+// TestMaskDoesNotWait runs a child that leaves a process behind which holds its output.
+func TestMaskDoesNotWait(t *testing.T) {
+	held, hold, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	// The process behind ends when its input does: when the test closes it, after Run has returned.
+	got := run(runner.Command{
+		Env: token("SECRETEXAMPLE"), Argv: []string{"/bin/sh", "-c", "exec 3<&0; cat <&3 >&2 & seq 1 20000; echo SECRETEXAMPLE; exit 3"}, Environ: os.Environ(), Stdin: held, Mask: true,
+	})
+	hold.Close()
+	if lines := strings.Count(got.stdout, "\n"); lines != 20001 || !strings.HasSuffix(got.stdout, "\n***\n") || got.code != 3 || got.notice != "" {
+		t.Errorf("Run: %d, %v, notice %q, %d lines", got.code, got.err, got.notice, lines)
 	}
 }
 

@@ -31,7 +31,7 @@ func TestChildEnvironment(t *testing.T) {
 		{"an empty value is a value", nil, sdk.Environment{Env: map[string]string{"TOKEN": ""}}, []string{"TOKEN="}, ""},
 		{"rivals are dropped", []string{"AWS_PROFILE=p", "AWS_PROFILES=q"}, sdk.Environment{Unset: []string{"AWS_PROFILE"}}, []string{"AWS_PROFILES=q"}, ""},
 		{"our own are dropped", []string{"FORGECROFT_API_KEY=k", "FORGECROFT_X=1", "FORGE=1"}, sdk.Environment{}, []string{"FORGE=1"}, ""},
-		{"an exported region stays unless one is delivered", []string{"AWS_REGION=r"}, sdk.Environment{Env: map[string]string{"AWS_ACCESS_KEY_ID": "a"}}, []string{"AWS_REGION=r", "AWS_ACCESS_KEY_ID=a"}, ""},
+		{"an exported region stays unless one is delivered", []string{"AWS_REGION=r"}, sdk.Environment{Env: map[string]string{"AWS_ROLE_ARN": "a"}}, []string{"AWS_REGION=r", "AWS_ROLE_ARN=a"}, ""},
 		{"the same value needs no notice", []string{"A=1"}, sdk.Environment{Env: map[string]string{"A": "1"}}, []string{"A=1"}, ""},
 		{
 			"the workspace wins, and one line says so",

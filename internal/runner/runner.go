@@ -40,7 +40,7 @@ type Command struct {
 	Stdin   io.Reader
 	Stdout  io.Writer // a *os.File is handed to the child itself, unless Mask is set
 	Stderr  io.Writer
-	Mask    bool      // hide delivered values in the output, best effort; Run then waits until the output is closed, like a pipe into sed
+	Mask    bool      // hide secret values in the output, best effort; the child then writes to a pipe, not to the terminal
 	Notice  io.Writer // messages to the person who runs it; may be nil
 }
 
@@ -65,7 +65,7 @@ func (c Command) Run(ctx context.Context) (code int, err error) {
 		return exitRefused, err
 	}
 	defer files.remove()
-	environ, err := c.environ(files.variables)
+	environ, err := c.environ(files)
 	if err != nil {
 		return exitRefused, fmt.Errorf("%w; nothing was started", err)
 	}
@@ -86,17 +86,21 @@ func (c Command) Run(ctx context.Context) (code int, err error) {
 func (c Command) run(path string, environ []string, s *signals) (int, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	stdout, stderr, flush := c.outputs()
+	out, err := c.outputs()
+	if err != nil {
+		return exitRefused, err
+	}
 	child := &exec.Cmd{
-		Path: path, Args: c.Argv, Env: environ, Stdin: c.Stdin, Stdout: stdout, Stderr: stderr,
+		Path: path, Args: c.Argv, Env: environ, Stdin: c.Stdin, Stdout: out.stdout, Stderr: out.stderr,
 		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM},
 	}
 	if err := child.Start(); err != nil {
+		_ = out.end() // It is empty.
 		return c.failure(err)
 	}
 	clear(environ) // The child has its copy.
 	go s.forward(child.Process)
-	err := child.Wait()
+	err = child.Wait()
 	if child.ProcessState == nil {
 		return exitRefused, fmt.Errorf("waiting for %s: %w", c.Argv[0], err)
 	}
@@ -104,7 +108,7 @@ func (c Command) run(path string, environ []string, s *signals) (int, error) {
 	if errors.As(err, &status) {
 		err = nil
 	}
-	if err := errors.Join(err, flush()); err != nil {
+	if err := errors.Join(err, out.end()); err != nil {
 		c.notice("the output is not complete: %v", err)
 	}
 	return exitCode(child.ProcessState), nil
