@@ -43,7 +43,7 @@ func awsUndecided() step {
 func awsDeleted() step {
 	old := aws.User{Account: accountID, Name: "old", AccessKeyID: "AKIAI44QH8DHBEXAMPLE", SecretAccessKey: "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY"}
 	return step{
-		"AWS: a key that is gone", "Exit code 6 and the provider's own error. It takes some seconds: AWS does not know new keys at once, so Forgecroft asks again before it says no.",
+		"AWS: a key that is gone", "Exit code 6 and the provider's own error.",
 		[]act{
 			elsewhere{"FAKE AWS: the user \"old\" exists; the key is in old.json.", func(_ context.Context, s *stage) error {
 				s.clouds.aws.AddUser(old)
@@ -62,7 +62,7 @@ func awsDeleted() step {
 
 func awsRole() step {
 	return step{
-		"AWS: a role, so that runs get keys that expire", "Forgecroft makes the external ID and writes the trust policy; no other secret of AWS's is needed.",
+		"AWS: a role, so that runs get keys that expire", "Forgecroft makes the external ID and writes the trust policy; no other secret of AWS's is needed. AWS may not know what is new at once, so a refusal is asked about again for some seconds, and proves nothing yet: exit code 7.",
 		[]act{
 			command{line: `forgecroft credential create "Deploy role" --type aws_assume_role --project shop`},
 			command{
@@ -73,7 +73,7 @@ func awsRole() step {
 				line: `forgecroft credential show "Deploy role"`, shows: []string{"sts:ExternalId", "sts:AssumeRole"},
 				keep: map[string]string{"external_id": `"sts:ExternalId": "([^"]+)"`},
 			},
-			command{line: `forgecroft credential verify "Deploy role"`, code: exitInvalid, shows: []string{"AccessDenied"}},
+			command{line: `forgecroft credential verify "Deploy role"`, code: exitUndecided, shows: []string{"too_fresh", "AccessDenied"}},
 			at("FAKE AWS: the role is made with that trust policy.", func(s *stage) {
 				s.clouds.aws.AddRole(aws.Role{ARN: deployRole, Trusted: []string{forgecroftARN}, ExternalID: s.vars["external_id"]})
 			}),

@@ -25,7 +25,7 @@ const (
 	putLease       = 2 * time.Minute  // how long storing secrets may take before the sweeper cleans up after it
 	reserveLease   = 10 * time.Minute // how long a reserved reference may wait for its use
 	destroyGrace   = time.Minute      // a replaced version outlives the deliveries that began with it
-	verifyDeadline = 10 * time.Second // a whole verification
+	verifyDeadline = 25 * time.Second // a whole verification: longer than what a type and its sources take at most, see provider.Budget
 	deliverTimeout = 20 * time.Second // a whole delivery, provider calls included
 	storeAttempts  = 8                // how often storing secrets starts over when another one was faster
 )

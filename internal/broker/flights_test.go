@@ -9,7 +9,16 @@ import (
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/provider"
 )
+
+// TestDeadlineOutlastsProviders holds the limit of a verification against those of what it does: a provider that hangs must end by its own limit, a
+// source's before that of what builds on it, so that there is an answer to give.
+func TestDeadlineOutlastsProviders(t *testing.T) {
+	if inner := 2 * provider.Budget; verifyDeadline <= inner {
+		t.Errorf("a verification ends after %v, before its source and its own provider have (%v)", verifyDeadline, inner)
+	}
+}
 
 // TestOneFlight lets many callers want the same verification at once: the provider is asked once, also when the first caller goes away (CON-6).
 // It stands inside the package because only there the moment is known at which all wait.

@@ -145,7 +145,7 @@ func (s *types) registry() forgecroft.Registry {
 	}
 	return forgecroft.Registry{
 		{
-			Name: "plain", Check: check, Variables: variables, AWSIdentity: true,
+			Name: "plain", Settles: plainSettles, Check: check, Variables: variables, AWSIdentity: true,
 			Deliver: func(_ context.Context, r forgecroft.Resolution) (forgecroft.Contribution, error) {
 				return plain(r), nil
 			},
@@ -160,7 +160,7 @@ func (s *types) registry() forgecroft.Registry {
 			},
 		},
 		{
-			Name: "lease", Check: check, Variables: variables, ShortLived: true, ExternalID: true, AWSIdentity: true,
+			Name: "lease", Settles: leaseSettles, Check: check, Variables: variables, ShortLived: true, ExternalID: true, AWSIdentity: true,
 			Fields: []forgecroft.Field{{Name: "source", Kind: forgecroft.FieldConfig}},
 			Source: func(public map[string]string) string { return public["source"] },
 			Deliver: func(_ context.Context, r forgecroft.Resolution) (forgecroft.Contribution, error) {
@@ -178,6 +178,12 @@ func (s *types) registry() forgecroft.Registry {
 		},
 	}
 }
+
+// How long the two types need until their provider knows what is new.
+const (
+	plainSettles = time.Minute
+	leaseSettles = 5 * time.Minute
+)
 
 // openStore opens an empty store: with FORGECROFT_TEST_DATABASE=postgres a new database, else a file.
 func openStore(t testing.TB, path string) *store.Store {

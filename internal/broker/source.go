@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
@@ -92,6 +93,7 @@ func (b *Broker) resolve(ctx context.Context, config forgecroft.CredentialConfig
 	if r.Values, err = forgecroft.DecodeValues(packed); err != nil {
 		return t, r, err
 	}
+	r.FreshUntil = freshUntil(t, config)
 	if config.SourceID == "" {
 		return t, r, nil
 	}
@@ -108,5 +110,20 @@ func (b *Broker) resolve(ctx context.Context, config forgecroft.CredentialConfig
 		return t, r, fmt.Errorf("resolving the source %s: %w", source.ID, err)
 	}
 	r.Source, r.Chained = &contribution, sourceType.ShortLived
+	if sourceResolution.FreshUntil.After(r.FreshUntil) {
+		r.FreshUntil = sourceResolution.FreshUntil
+	}
 	return t, r, nil
+}
+
+// freshUntil is until when a provider may not have heard of a config's secrets, or of what was set up for them. Once it has called
+// this version valid, it has.
+func freshUntil(t forgecroft.CredentialType, c forgecroft.CredentialConfig) time.Time {
+	if v := c.Verification; v != nil && v.Valid && v.SecretVersion == c.SecretVersion {
+		return time.Time{}
+	}
+	if t.Settles == 0 || c.SecretsStoredAt.IsZero() {
+		return time.Time{}
+	}
+	return c.SecretsStoredAt.Add(t.Settles)
 }

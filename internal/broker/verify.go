@@ -49,6 +49,9 @@ func (b *Broker) verify(ctx context.Context, call Call, config forgecroft.Creden
 		return sourceOutcome(b, config, err)
 	}
 	result, err := t.Verify(ctx, resolution)
+	if errors.Is(err, context.DeadlineExceeded) {
+		result, err = noAnswer("The provider did not answer in time."), nil
+	}
 	if err != nil {
 		return result, err
 	}
@@ -56,15 +59,25 @@ func (b *Broker) verify(ctx context.Context, call Call, config forgecroft.Creden
 	return result, nil
 }
 
+// noAnswer is the result when a provider could not be asked in time: always a result, never a failure of ours.
+func noAnswer(detail string) forgecroft.Verification {
+	return forgecroft.Verification{Error: forgecroft.CodeUnreachable, Detail: detail + " Check this server's way out to the Internet, then try again."}
+}
+
 // sourceOutcome turns a source that its provider refused, or that could not be asked, into a result about the config that builds on
 // it. Other failures stay failures.
 func sourceOutcome(b *Broker, config forgecroft.CredentialConfig, err error) (forgecroft.Verification, error) {
 	var refused *forgecroft.ProviderError
-	if !errors.As(err, &refused) {
+	var ours *forgecroft.Error
+	var result forgecroft.Verification
+	switch {
+	case errors.As(err, &refused):
+		result = forgecroft.Verification{Conclusive: refused.Conclusive, Error: refused.Code, Detail: "The source credential config: " + refused.Detail}
+	case errors.Is(err, context.DeadlineExceeded) && !errors.As(err, &ours): // A store of ours says so in an error of its own.
+		result = noAnswer("The provider of the source credential config did not answer in time.")
+	default:
 		return forgecroft.Verification{}, err
 	}
-	return forgecroft.Verification{
-		Conclusive: refused.Conclusive, Error: refused.Code, Detail: "The source credential config: " + refused.Detail,
-		CheckedAt: b.instant(), SecretVersion: config.SecretVersion,
-	}, nil
+	result.CheckedAt, result.SecretVersion = b.instant(), config.SecretVersion
+	return result, nil
 }

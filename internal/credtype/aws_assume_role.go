@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 	"github.com/forgecroft/forgecroft/internal/provider"
@@ -45,6 +44,7 @@ func awsAssumeRole(c Config) forgecroft.CredentialType {
 		DocsURL:     "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html",
 		Fields:      assumeRoleFields(),
 		Groups:      []string{"aws"},
+		Settles:     policySettle,
 		ExternalID:  true,
 		ShortLived:  true,
 		AWSIdentity: true,
@@ -241,14 +241,9 @@ func trustPolicy(externalID, principal string) json.RawMessage {
 	return document
 }
 
-// verifyBudget is how long the calls of one verification may take together.
-const verifyBudget = 10 * time.Second
-
 // verify assumes the role as a delivery would, asks whose the session is, and tries once without the external ID.
 func (a assumeRole) verify(ctx context.Context, r forgecroft.Resolution) (forgecroft.Verification, error) {
-	bounded, cancel := context.WithTimeout(ctx, verifyBudget)
-	defer cancel()
-	from, err := a.source(bounded, r)
+	from, err := a.source(ctx, r)
 	if err != nil {
 		return outcome(ctx, err)
 	}
@@ -261,11 +256,11 @@ func (a assumeRole) verify(ctx context.Context, r forgecroft.Resolution) (forgec
 		return forgecroft.Verification{}, err
 	}
 	region := stsRegion(plain(r, "region"))
-	session, err := a.client.AssumeRole(bounded, from.keys, region, in)
+	session, err := a.client.AssumeRole(ctx, from.keys, region, in)
 	if err != nil {
 		return outcome(ctx, from.blame(err))
 	}
-	result, err := a.identify(bounded, session, region, in.RoleARN)
+	result, err := a.identify(ctx, session, region, in.RoleARN)
 	if err != nil {
 		return outcome(ctx, err)
 	}
@@ -276,9 +271,12 @@ func (a assumeRole) verify(ctx context.Context, r forgecroft.Resolution) (forgec
 		result.Warnings = append(result.Warnings, "The source identity is temporary itself, for which AWS gives at most 3600 seconds. Deliveries cut duration_seconds to that.")
 	}
 	if a.probeExternalID {
-		a.probe(bounded, from.keys, region, in, &result)
+		a.probe(ctx, from.keys, region, in, &result)
 	}
-	return result, ctx.Err()
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return forgecroft.Verification{}, ctx.Err()
+	}
+	return result, nil
 }
 
 // identify asks whose a session is. Compatible servers can hand out sessions without knowing that question (MinIO): then, at an endpoint of

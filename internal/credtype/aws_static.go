@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"time"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 	"github.com/forgecroft/forgecroft/internal/provider/aws"
@@ -21,6 +20,7 @@ func awsStatic(c Config) forgecroft.CredentialType {
 		DocsURL:     "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html",
 		Fields:      awsStaticFields(),
 		Groups:      []string{"aws"},
+		Settles:     keysSettle,
 		AWSIdentity: true,
 		Check:       checkAWSStatic,
 		Variables: func(fields []string, _ map[string]string) []forgecroft.EffectVariable {
@@ -111,17 +111,11 @@ func (f *form) checkKeyID() {
 	}
 }
 
-// freshFor is how long AWS may not know a new key of IAM yet. STS learns of keys within seconds.
-const freshFor = time.Minute
-
 // verifyAWSStatic asks STS who the keys belong to.
 func verifyAWSStatic(ctx context.Context, client *aws.Client, r forgecroft.Resolution) (forgecroft.Verification, error) {
 	keys := awsKeys(r.Values["access_key_id"], r.Values["secret_access_key"], r.Values["session_token"])
 	if !amazonKeyID.MatchString(keys.AccessKeyID) && !client.OwnEndpoint() {
 		return unclear("not_amazon_key", "This is not a key of Amazon's, so AWS cannot be asked about it. It is stored and delivered all the same."), nil
-	}
-	if !r.Config.SecretsStoredAt.IsZero() {
-		keys.FreshUntil = r.Config.SecretsStoredAt.Add(freshFor)
 	}
 	identity, err := client.CallerIdentity(ctx, keys, stsRegion(plain(r, "region")))
 	if err != nil {

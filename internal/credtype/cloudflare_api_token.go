@@ -27,6 +27,7 @@ func cloudflareAPIToken(c Config) forgecroft.CredentialType {
 		DocsURL:     "https://developers.cloudflare.com/fundamentals/api/get-started/create-token/",
 		Fields:      cloudflareFields(),
 		Groups:      []string{"cloudflare"},
+		Settles:     keysSettle,
 		Check:       checkCloudflare,
 		Variables: func(fields []string, _ map[string]string) []forgecroft.EffectVariable {
 			variables := []forgecroft.EffectVariable{{Name: envCloudflareToken, Secret: true}}

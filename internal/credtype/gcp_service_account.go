@@ -35,6 +35,7 @@ func gcpServiceAccount(c Config) forgecroft.CredentialType {
 		DocsURL:     "https://cloud.google.com/iam/docs/keys-create-delete",
 		Fields:      gcpFields(),
 		Groups:      []string{"google"},
+		Settles:     keysSettle,
 		ShortLived:  true,
 		Check:       checkServiceAccount,
 		Variables:   gcpVariables,

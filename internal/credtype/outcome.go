@@ -17,23 +17,23 @@ func refusal(err error) error {
 	}
 	return &forgecroft.ProviderError{
 		Conclusive: failure.Kind == provider.Invalid,
-		Code:       failure.Code, Detail: failure.Detail, RetryAfter: failure.RetryAfter,
+		Code:       failure.Code, Detail: failure.Detail, RetryAfter: failure.RetryAfter, MayPass: failure.MayPass,
 	}
 }
 
-// outcome turns a failed call of a provider into the result of a verification. If ctx, the caller's own, has ended there is no result: the
-// failure says nothing of the provider.
+// outcome turns a failed call of a provider into the result of a verification. If the caller gave up there is no result: the failure
+// says nothing of the provider. A caller whose time is up gets one: the provider did not answer in time.
 func outcome(ctx context.Context, err error) (forgecroft.Verification, error) {
-	if ctx.Err() != nil {
+	if errors.Is(ctx.Err(), context.Canceled) {
 		return forgecroft.Verification{}, ctx.Err()
 	}
 	var failure *provider.Error
 	var refused *forgecroft.ProviderError
 	switch {
 	case errors.As(err, &refused):
-		return forgecroft.Verification{Conclusive: refused.Conclusive, Error: refused.Code, Detail: refused.Detail}, nil
+		return forgecroft.Verification{Conclusive: refused.Conclusive, Error: refused.Code, Detail: refused.Detail, MayPass: refused.MayPass}, nil
 	case errors.As(err, &failure):
-		return forgecroft.Verification{Conclusive: failure.Kind == provider.Invalid, Error: failure.Code, Detail: failure.Detail}, nil
+		return forgecroft.Verification{Conclusive: failure.Kind == provider.Invalid, Error: failure.Code, Detail: failure.Detail, MayPass: failure.MayPass}, nil
 	}
 	return forgecroft.Verification{}, fmt.Errorf("asking the provider: %w", err)
 }

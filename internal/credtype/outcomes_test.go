@@ -29,6 +29,7 @@ func commonOutcomes() []outcomeDoc {
 		{isUnclear, "throttled", "the provider wants fewer calls"},
 		{isUnclear, "provider_error", "the provider failed, or its error says nothing about the credential"},
 		{isUnclear, "clock_skew", "the server's clock and the provider's disagree"},
+		{isUnclear, "too_fresh", "the provider refused it, but it was stored within the last minute (a role: the last five), and may not be known there yet"},
 	}
 }
 
@@ -39,8 +40,9 @@ func outcomes(typ string) []outcomeDoc {
 		{isInvalid, "SignatureDoesNotMatch", "the secret does not belong to the key"},
 		{isInvalid, "ExpiredToken", "the temporary keys have expired"},
 		{isInvalid, "wrong_account", "the credential belongs to another account than expected"},
-		{isUnclear, "region", "STS is switched off in the region"},
-		{isUnclear, "unsupported", "the operator's own endpoint does not know GetCallerIdentity; a role that it hands out counts as valid, with a warning"},
+		{isInvalid, "InvalidAccessKeyId", "an S3-compatible server does not know the key"},
+		{isUnclear, "region", "STS is switched off in the region, the account has not enabled it, or the operator's own endpoint is of another region"},
+		{isUnclear, "unsupported", "the operator's own endpoint does not know GetCallerIdentity (InvalidAction, InvalidParameterValue); a role that it hands out counts as valid, with a warning"},
 	}
 	switch typ {
 	case "aws_static":
@@ -52,6 +54,8 @@ func outcomes(typ string) []outcomeDoc {
 			{isValid, "", "STS hands the role out and names the session; a second try without the external ID tells `external_id_enforced` (left out if it could not be tested)"},
 			{isInvalid, "AccessDenied", "the role does not trust the source identity with this external ID, or does not exist"},
 			{isInvalid, "ValidationError", "the duration is above the role's maximum"},
+			{isInvalid, "invalid_role_arn", "AWS does not accept the role's ARN, of another partition for instance"},
+			{isUnclear, "ValidationError", "STS refused another value of the request"},
 			{isInvalid, "no_source_identity", "no source is set, and the operator has not allowed the server's own identity"},
 			{isUnclear, "server_identity", "the server's own identity cannot be had, or AWS refused it"},
 		}, keys...)
@@ -70,7 +74,10 @@ func outcomes(typ string) []outcomeDoc {
 			{isInvalid, "disabled", "the token is disabled, although Cloudflare answers with success"},
 			{isInvalid, "expired", "the token has expired"},
 			{isInvalid, "not_yet_valid", "the token's start lies ahead"},
-			{isUnclear, "account_id_required", "the token is an account's, and the account is not known"},
+			{isUnclear, "account_id_required", "the token is an account's, or may be, and the account is not known"},
+			{isUnclear, "ip_restricted", "the token is restricted to addresses that the server's is not among"},
+			{isUnclear, "9109", "Cloudflare refused the question: a restriction of addresses, or a missing permission"},
+			{isUnclear, "10000", "Cloudflare could not authenticate the token: it has several causes"},
 		}
 	}
 	return []outcomeDoc{{isUnclear, "not_verifiable", "always: there is no provider to ask"}}

@@ -6,7 +6,11 @@
 package credtype
 
 import (
+	"context"
+	"time"
+
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/provider"
 	"github.com/forgecroft/forgecroft/internal/provider/aws"
 	"github.com/forgecroft/forgecroft/internal/provider/cloudflare"
 	"github.com/forgecroft/forgecroft/internal/provider/gcp"
@@ -19,6 +23,10 @@ type Config struct {
 	GCP        *gcp.Client
 	Cloudflare *cloudflare.Client
 
+	// Now tells the time; nil: [time.Now]. Sleep waits between attempts; nil: a timer.
+	Now   func() time.Time
+	Sleep func(ctx context.Context, d time.Duration) error
+
 	// ServerIdentity assumes the roles that name no source; nil: the operator did not allow that.
 	ServerIdentity *aws.ServerIdentity
 
@@ -29,11 +37,20 @@ type Config struct {
 
 // Registry is every credential type, in the order they are shown.
 func Registry(c Config) forgecroft.Registry {
-	return forgecroft.Registry{
+	registry := forgecroft.Registry{
 		awsStatic(c),
 		awsAssumeRole(c),
 		gcpServiceAccount(c),
 		cloudflareAPIToken(c),
 		genericEnv(),
 	}
+	now := c.Now
+	if now == nil {
+		now = time.Now
+	}
+	s := settling{now: now, retrier: provider.Retrier{Sleep: c.Sleep}}
+	for i, t := range registry {
+		registry[i] = s.around(t)
+	}
+	return registry
 }

@@ -50,6 +50,7 @@ func TestVerify(t *testing.T) {
 		{"expected account", "aws_static", input{"access_key_id": keyID, "secret_access_key": secretKey, "expected_account_id": account}, func(*world) {}, good(userARN)},
 		{"wrong account", "aws_static", input{"access_key_id": keyID, "secret_access_key": secretKey, "expected_account_id": "210987654321"}, func(*world) {}, result{false, true, userARN, "wrong_account"}},
 		{"wrong secret", "aws_static", input{"access_key_id": keyID, "secret_access_key": "otherEXAMPLE"}, func(*world) {}, invalid("SignatureDoesNotMatch")},
+		{"region not enabled", "aws_static", input{"access_key_id": keyID, "secret_access_key": secretKey, "region": "eu-south-1"}, func(w *world) { w.aws.SetNotEnabled("eu-south-1") }, unclear("region")},
 		{"revoked", "aws_static", keys, func(w *world) { w.aws.DeleteKey(keyID) }, invalid("InvalidClientTokenId")},
 		{"inactive", "aws_static", keys, func(w *world) { w.aws.SetActive(keyID, false) }, invalid("InvalidClientTokenId")},
 		{"throttled", "aws_static", keys, func(w *world) { w.aws.Faults().Next(fault.Throttled, 9) }, unclear("throttled")},
@@ -65,6 +66,7 @@ func TestVerify(t *testing.T) {
 			w.aws.AddRole(fakeaws.Role{ARN: roleARN, Trusted: []string{account}, ExternalID: externalID, MaxSession: time.Hour})
 		}, invalid("ValidationError")},
 		{"asked of a server that does not know whose a session is", "aws_assume_role", role, func(w *world) { w.aws.Forget("GetCallerIdentity") }, good(sessionARN)},
+		{"of another partition", "aws_assume_role", input{"role_arn": "arn:aws-cn:iam::123456789012:role/terraform"}, func(*world) {}, invalid("invalid_role_arn")},
 		{"role gone", "aws_assume_role", role, func(w *world) { w.aws.DeleteRole(roleARN) }, invalid("AccessDenied")},
 		{"not trusted", "aws_assume_role", role, func(w *world) {
 			w.aws.AddRole(fakeaws.Role{ARN: roleARN, Trusted: []string{"210987654321"}, ExternalID: externalID})
@@ -85,6 +87,15 @@ func TestVerify(t *testing.T) {
 		{"disabled", "cloudflare_api_token", token, func(w *world) { w.cloudflare.SetStatus(cfUser, fakecloudflare.Disabled) }, invalid("disabled")},
 		{"expired", "cloudflare_api_token", token, func(w *world) { w.cloudflare.SetStatus(cfUser, fakecloudflare.Expired) }, invalid("expired")},
 		{"revoked", "cloudflare_api_token", token, func(w *world) { w.cloudflare.DeleteToken(cfUser) }, invalid("1000")},
+		{"restricted to other addresses", "cloudflare_api_token", token, func(w *world) {
+			w.cloudflare.AddToken(fakecloudflare.Token{Value: cfUser, ID: cfTokenID, Elsewhere: true})
+		}, unclear("ip_restricted")},
+		{"an older one of an account, which is not named", "cloudflare_api_token", input{"api_token": cfLegacy}, func(w *world) {
+			w.cloudflare.AddToken(fakecloudflare.Token{Value: cfLegacy, ID: cfTokenID, AccountID: cfAccount})
+		}, unclear("account_id_required")},
+		{"an older one of an account", "cloudflare_api_token", input{"api_token": cfLegacy, "account_id": cfAccount}, func(w *world) {
+			w.cloudflare.AddToken(fakecloudflare.Token{Value: cfLegacy, ID: cfTokenID, AccountID: cfAccount})
+		}, good(cfTokenID)},
 		{"throttled", "cloudflare_api_token", token, func(w *world) { w.cloudflare.Faults().Next(fault.Throttled, 9) }, unclear("throttled")},
 		{"down", "cloudflare_api_token", token, func(w *world) { w.cloudflare.Faults().Next(fault.ServerError, 9) }, unclear("provider_error")},
 
@@ -142,22 +153,6 @@ func TestVerifyNotAmazons(t *testing.T) {
 	v, err := ct.Verify(t.Context(), mustStore(t, ct, input{"access_key_id": "minioEXAMPLE12345", "secret_access_key": "x"}))
 	if err != nil || v.Valid || v.Conclusive || v.Error != "not_amazon_key" {
 		t.Errorf("verification %+v, error %v", v, err)
-	}
-}
-
-func TestVerifyNewKeyIsAskedAgain(t *testing.T) {
-	for _, tt := range []struct {
-		age  time.Duration
-		want bool
-	}{{10 * time.Second, true}, {2 * time.Minute, false}} {
-		w := newWorld(t, nil)
-		ct := mustType(t, w.types, "aws_static")
-		r := mustStore(t, ct, input{"access_key_id": keyID, "secret_access_key": secretKey})
-		r.Config.SecretsStoredAt = start().Add(-tt.age)
-		w.aws.SetFresh(keyID, 1)
-		if v, err := ct.Verify(t.Context(), r); err != nil || v.Valid != tt.want {
-			t.Errorf("stored %v ago: %+v, error %v", tt.age, v, err)
-		}
 	}
 }
 

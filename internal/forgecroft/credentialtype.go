@@ -48,6 +48,10 @@ type CredentialType struct {
 	ShortLived  bool     // delivers credentials that expire, by asking the provider
 	AWSIdentity bool     // delivers an AWS identity that can assume a role
 
+	// Settles is how long after secrets were stored a refusal may only mean that the provider has not heard
+	// of a key, a token or a trust policy yet. 0: there is no provider to hear of anything.
+	Settles time.Duration
+
 	// Check turns input into the values to store: canonical, repaired where that is safe. It reports every broken rule. The
 	// JSON fragments hold secrets, so no message may quote them.
 	Check func(input map[string]json.RawMessage) (Values, []FieldError)
@@ -113,6 +117,7 @@ type Resolution struct {
 	Chained    bool          // the source is itself a temporary session of a role (role chaining)
 	DeliveryID string        // a UUID: of the delivery, or of the verification
 	Now        time.Time
+	FreshUntil time.Time // until then a refusal may only mean that the provider has not heard of it; see [CredentialType.Settles]
 }
 
 // Registry is the set of credential types, in the order they are shown.

@@ -9,6 +9,9 @@ const (
 	Unverified      = "unverified"
 )
 
+// CodeUnreachable is the code of a provider that could not be asked.
+const CodeUnreachable = "provider_unreachable"
+
 // Verification is the result of asking a provider about one secret version. It has three outcomes: valid; invalid (Conclusive,
 // with the provider's own code in Error); and "could not tell" (neither Valid nor Conclusive), which never replaces a
 // conclusive result.
@@ -23,6 +26,7 @@ type Verification struct {
 	ExpiresAt          time.Time // when the credential ends, as its provider says; zero: never, or it does not say
 	CheckedAt          time.Time
 	SecretVersion      int64
+	MayPass            bool // of an invalid result: the provider says the same of what it has not heard of yet; not stored
 }
 
 // ProviderError is what a credential type reports when a provider refused a credential (Conclusive), or could not tell.
@@ -31,6 +35,7 @@ type ProviderError struct {
 	Code       string // the provider's code, or ours
 	Detail     string // cause and remedy, for a person; never the provider's own words
 	RetryAfter time.Duration
+	MayPass    bool // the provider says the same of what it has not heard of yet
 }
 
 // Error implements error.

@@ -28,6 +28,7 @@ const (
 	CodeWrongAccount  = "wrong_account"        // the credential works, but in another account than the one it was declared for
 	CodeUnsupported   = "unsupported"          // an endpoint of the operator's does not know the question
 	CodeCanceled      = "canceled"             // the caller gave up before the provider answered
+	CodeTooFresh      = "too_fresh"            // refused, but what was stored is so new that the provider may not know it yet
 )
 
 // Error is why a provider did not confirm a credential. It holds no text of the provider, so it is fit for clients and logs.
@@ -39,6 +40,9 @@ type Error struct {
 	Detail string
 	// RetryAfter is how long the provider asked to wait; 0 if it did not say.
 	RetryAfter time.Duration
+	// MayPass says of an [Invalid] error that it is also what the provider says of keys, tokens and policies
+	// that it has not heard of yet. Which ones are new, the caller knows.
+	MayPass bool
 
 	cause error // for errors.Is only: its text may hold bytes from the network
 }
@@ -59,6 +63,11 @@ func (e *Error) Transient() bool {
 
 // Refused makes an [Invalid] error: the provider said no, with this code.
 func Refused(code, detail string) *Error { return &Error{Kind: Invalid, Code: code, Detail: detail} }
+
+// Unknown makes an [Invalid] error with MayPass: the provider does not know the credential, or not yet.
+func Unknown(code, detail string) *Error {
+	return &Error{Kind: Invalid, Code: code, Detail: detail, MayPass: true}
+}
 
 // Unclear makes an [Inconclusive] error.
 func Unclear(code, detail string) *Error {

@@ -19,6 +19,7 @@ type storedVerification struct {
 	ExpiresAt          time.Time `json:"expires_at,omitzero"`
 	CheckedAt          time.Time `json:"checked_at"`
 	SecretVersion      int64     `json:"secret_version"`
+	MayPass            bool      `json:"-"`
 }
 
 // scanVerification reads a result; NULL is nil.

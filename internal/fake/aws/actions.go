@@ -83,7 +83,7 @@ func (s *Server) authenticate(r *http.Request, body []byte) (*key, *stsError) {
 	}
 	unknown := &stsError{http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid."}
 	k, ok := s.keys[given.accessKeyID]
-	if !ok || k.inactive || r.Header.Get("X-Amz-Security-Token") != k.token {
+	if !ok || s.notEnabled[given.region] || k.inactive || r.Header.Get("X-Amz-Security-Token") != k.token {
 		return nil, unknown
 	}
 	if k.fresh > 0 {
@@ -143,7 +143,14 @@ func (s *Server) assumeRole(w http.ResponseWriter, caller *key, params url.Value
 			"1 validation error detected: Value at 'roleSessionName' failed to satisfy constraint: Member must have length between 2 and 64",
 		}
 	}
+	if !strings.HasPrefix(arn, "arn:"+strings.Split(caller.arn, ":")[1]+":iam::") { // another partition's
+		return &stsError{http.StatusBadRequest, "ValidationError", "Request ARN is invalid"}
+	}
 	role, ok := s.roles[arn]
+	if s.denials[arn] > 0 {
+		s.denials[arn]--
+		ok = false
+	}
 	if !ok || !trusts(role, caller) || role.ExternalID != "" && params.Get("ExternalId") != role.ExternalID {
 		return &stsError{
 			http.StatusForbidden, "AccessDenied",

@@ -58,7 +58,10 @@ type Server struct {
 	roles    map[string]Role // :: ARN → role
 	disabled map[string]bool // :: region → STS is switched off there
 	unknown  map[string]bool // :: action → it is not known
-	calls    []Call
+
+	denials    map[string]int  // :: role ARN → calls that it still denies
+	notEnabled map[string]bool // :: region → the account has not enabled it
+	calls      []Call
 }
 
 // key is a long-term or temporary key and whom it stands for.
@@ -78,7 +81,7 @@ func New(now func() time.Time) *Server {
 	if now == nil {
 		now = time.Now
 	}
-	s := &Server{now: now, keys: map[string]*key{}, roles: map[string]Role{}, disabled: map[string]bool{}, unknown: map[string]bool{}}
+	s := &Server{now: now, keys: map[string]*key{}, roles: map[string]Role{}, disabled: map[string]bool{}, unknown: map[string]bool{}, denials: map[string]int{}, notEnabled: map[string]bool{}}
 	throttled := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		s.writeError(w, &stsError{http.StatusBadRequest, "Throttling", "Rate exceeded"})
 	})
@@ -143,6 +146,20 @@ func (s *Server) SetFresh(accessKeyID string, calls int) {
 	if k, ok := s.keys[accessKeyID]; ok {
 		k.fresh = calls
 	}
+}
+
+// SetRoleFresh makes a role deny its next calls, as it does for some seconds after its trust policy has changed.
+func (s *Server) SetRoleFresh(arn string, calls int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.denials[arn] = calls
+}
+
+// SetNotEnabled makes a region one that the account has not enabled: it knows none of its keys.
+func (s *Server) SetNotEnabled(region string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.notEnabled[region] = true
 }
 
 // DisableRegion switches STS off in a region.

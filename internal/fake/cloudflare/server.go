@@ -28,6 +28,8 @@ type Token struct {
 	Status    string    // empty: active
 	NotBefore time.Time // zero: since ever
 	ExpiresOn time.Time // zero: never
+	Elsewhere bool      // restricted to other addresses than the caller's
+	Fresh     int       // calls for which the token is not known yet
 }
 
 // Call is one request, successful or not.
@@ -123,7 +125,19 @@ func (s *Server) serveVerify(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, http.StatusUnauthorized, call.Code, "Invalid API Token")
 		return
 	}
+	if token.Fresh > 0 {
+		token.Fresh--
+		s.tokens[value] = token
+		call.Code = 1000
+		s.fail(w, http.StatusUnauthorized, call.Code, "Invalid API Token")
+		return
+	}
 	call.TokenID = token.ID
+	if token.Elsewhere {
+		call.Code = 9109
+		s.fail(w, http.StatusForbidden, call.Code, "Cannot use the access token from location: 203.0.113.7")
+		return
+	}
 	result := map[string]any{"id": token.ID, "status": s.status(token)}
 	if !token.NotBefore.IsZero() {
 		result["not_before"] = token.NotBefore.UTC().Format(time.RFC3339)

@@ -51,6 +51,7 @@ type account struct {
 	Account
 	disabled    bool
 	keyDisabled bool
+	fresh       int // calls for which the key is not known yet
 }
 
 type issued struct {
@@ -127,6 +128,11 @@ func (s *Server) SetDisabled(email string, disabled bool) {
 // SetKeyDisabled disables or enables the account's key.
 func (s *Server) SetKeyDisabled(email string, disabled bool) {
 	s.change(email, func(a *account) { a.keyDisabled = disabled })
+}
+
+// SetFresh makes the account's key unknown for its next calls, as new keys are for some seconds.
+func (s *Server) SetFresh(email string, calls int) {
+	s.change(email, func(a *account) { a.fresh = calls })
 }
 
 // SetShownAs makes the tokens of one account appear to be another's, which Google never does.

@@ -28,7 +28,7 @@ func TestTheLibrarysOwnFlow(t *testing.T) {
 	}
 	config := jwt.Config{
 		Email: fields["client_email"], PrivateKey: []byte(fields["private_key"]), PrivateKeyID: fields["private_key_id"],
-		Scopes: []string{"https://www.googleapis.com/auth/cloud-platform"}, TokenURL: server.URL + "/token",
+		Scopes: []string{"https://www.googleapis.com/auth/cloud-platform"}, TokenURL: server.URL + "/token", Audience: fakegcp.TokenURL,
 	}
 	token, err := config.TokenSource(t.Context()).Token()
 	if err != nil || !token.Valid() {

@@ -48,7 +48,7 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 		s.fail(w, Call{Path: r.URL.Path}, &oauthError{http.StatusBadRequest, "unsupported_grant_type", "Invalid grant_type: " + r.FormValue("grant_type")})
 		return
 	}
-	stated, owner, failure := s.check(r.FormValue("assertion"), "http://"+r.Host+r.URL.Path, "https://"+r.Host+r.URL.Path)
+	stated, owner, failure := s.check(r.FormValue("assertion"))
 	call := Call{Path: r.URL.Path, Email: stated.Issuer, Scope: stated.Scope}
 	if failure != nil {
 		s.fail(w, call, failure)
@@ -64,8 +64,9 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// check verifies an assertion as Google does: the account, the key's signature, the audience, the time. The caller holds the lock.
-func (s *Server) check(assertion string, audiences ...string) (claims, *account, *oauthError) {
+// check verifies an assertion as Google does: the account, the key's signature, the audience, which is Google's own URL wherever the fake
+// is reached, and the time. The caller holds the lock.
+func (s *Server) check(assertion string) (claims, *account, *oauthError) {
 	var stated claims
 	var header struct{ Alg, Kid string }
 	parts := strings.Split(assertion, ".")
@@ -78,10 +79,14 @@ func (s *Server) check(assertion string, audiences ...string) (claims, *account,
 	}
 	signature, err := base64.RawURLEncoding.DecodeString(parts[2])
 	sum := sha256.Sum256([]byte(parts[0] + "." + parts[1]))
+	if owner.fresh > 0 {
+		owner.fresh--
+		return stated, nil, &oauthError{http.StatusBadRequest, "invalid_grant", "Invalid JWT Signature."}
+	}
 	if err != nil || owner.keyDisabled || header.Kid != owner.KeyID || rsa.VerifyPKCS1v15(owner.PublicKey, crypto.SHA256, sum[:], signature) != nil {
 		return stated, nil, &oauthError{http.StatusBadRequest, "invalid_grant", "Invalid JWT Signature."}
 	}
-	if stated.Audience != TokenURL && stated.Audience != audiences[0] && stated.Audience != audiences[1] {
+	if stated.Audience != TokenURL {
 		return stated, nil, &oauthError{http.StatusBadRequest, "invalid_grant", "Invalid JWT: Failed audience check. The right audience is " + TokenURL}
 	}
 	now, iat, exp := s.now(), time.Unix(stated.IssuedAt, 0), time.Unix(stated.Expires, 0)

@@ -51,7 +51,7 @@ func (c *Client) session(
 ) (Session, error) {
 	roleARN := params.Get("RoleArn")
 	if _, ok := accountOfARN(roleARN); !ok {
-		return Session{}, provider.Refused("invalid_role_arn", "The role's ARN is malformed. It looks like arn:aws:iam::123456789012:role/name.")
+		return Session{}, provider.Refused(codeRoleARN, "The role's ARN is malformed. It looks like arn:aws:iam::123456789012:role/name.")
 	}
 	if region == "" {
 		id, _ := PartitionOfARN(roleARN)

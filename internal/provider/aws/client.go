@@ -58,27 +58,40 @@ func New(cfg Config) *Client {
 // OwnEndpoint reports whether the operator's endpoint is asked. Only then can keys that are not Amazon's be verified.
 func (c *Client) OwnEndpoint() bool { return c.endpoint != nil }
 
-// freshDelays are the waits between attempts while new keys spread through IAM; 9 s in all, within [provider.Budget].
-func freshDelays() []time.Duration {
-	return []time.Duration{500 * time.Millisecond, time.Second, 1500 * time.Millisecond, 3 * time.Second, 3 * time.Second}
-}
-
 // call makes one STS action, asked again where that helps, within [provider.Budget] in all. read gets each answer with status 200.
+//
+// A region that the account has not enabled says of every key that it does not exist. So before such an answer counts, the
+// default region of the partition is asked whether it knows the key.
 func (c *Client) call(ctx context.Context, keys Keys, region string, params url.Values, read func(provider.Reply) error) error {
 	ctx, cancel := context.WithTimeout(ctx, provider.Budget)
 	defer cancel()
-	delays := freshDelays()
-	for {
-		err := c.retrier.Do(ctx, func(ctx context.Context) error { return c.once(ctx, keys, region, params, read) })
-		var failure *provider.Error
-		if !errors.As(err, &failure) || failure.Code != "InvalidClientTokenId" || !c.now().Before(keys.FreshUntil) || len(delays) == 0 {
-			return err
-		}
-		if c.retrier.Wait(ctx, delays[0]) != nil {
-			return err
-		}
-		delays = delays[1:]
+	err := c.repeat(ctx, keys, region, params, read)
+	elsewhere := otherRegion(region)
+	var failure *provider.Error
+	if keys.AccessKeyID == "" || elsewhere == "" || !errors.As(err, &failure) || failure.Code != "InvalidClientTokenId" {
+		return err
 	}
+	who := url.Values{"Action": {"GetCallerIdentity"}}
+	ignored := func(provider.Reply) error { return nil }
+	if c.repeat(ctx, keys, elsewhere, who, ignored) != nil {
+		return err
+	}
+	return provider.Unclear(provider.CodeRegion, "AWS knows the key, but not in the region "+region+": the account has not enabled that region. "+
+		"Enable it in the account's settings, or choose another region.")
+}
+
+// otherRegion is the default region of a region's partition, or empty if that is the region itself.
+func otherRegion(region string) string {
+	found, ok := lookupRegion(region)
+	if !ok || found.defaultRegion == region {
+		return ""
+	}
+	return found.defaultRegion
+}
+
+// repeat makes one call, again while the failure is transient.
+func (c *Client) repeat(ctx context.Context, keys Keys, region string, params url.Values, read func(provider.Reply) error) error {
+	return c.retrier.Do(ctx, func(ctx context.Context) error { return c.once(ctx, keys, region, params, read) })
 }
 
 // once makes one call. Without keys it is not signed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,39 +108,23 @@ func TestAssumeRoleAgainstAFake(t *testing.T) {
 	check(t, err, provider.Invalid, "ValidationError") // above the role's maximum
 }
 
-func TestFreshKeysAreAskedAgain(t *testing.T) {
-	ms := time.Millisecond
-	tests := []struct {
-		name       string
-		freshUntil time.Time
-		unknownFor int
-		wantCalls  int
-		wantSlept  []time.Duration
-		wantErr    bool
-	}{
-		{"old keys, once", time.Time{}, 1, 1, nil, true},
-		{"age just over", start(), 1, 1, nil, true},
-		{"fresh, known at the third", start().Add(time.Minute), 2, 3, []time.Duration{500 * ms, 1000 * ms}, false},
-		{"fresh, never known", start().Add(time.Minute), 99, 6, []time.Duration{500 * ms, 1000 * ms, 1500 * ms, 3000 * ms, 3000 * ms}, true},
+// TestRegionNotEnabled asks in a region that the account has not enabled, where STS knows none of its keys.
+func TestRegionNotEnabled(t *testing.T) {
+	w := newWorld(t)
+	w.fake.SetNotEnabled("eu-south-1")
+	if _, err := w.client.CallerIdentity(t.Context(), longTerm(), "eu-central-1"); err != nil {
+		t.Errorf("in another region: %v", err)
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			w := newWorld(t)
-			w.fake.SetFresh(keyID, tt.unknownFor)
-			keys := longTerm()
-			keys.FreshUntil = tt.freshUntil
-			_, err := w.client.CallerIdentity(t.Context(), keys, "")
-			if (err != nil) != tt.wantErr || len(w.fake.Calls()) != tt.wantCalls {
-				t.Errorf("CallerIdentity: %v after %d calls, want error %v after %d", err, len(w.fake.Calls()), tt.wantErr, tt.wantCalls)
-			}
-			if tt.wantErr {
-				check(t, err, provider.Invalid, "InvalidClientTokenId")
-			}
-			if diff := cmp.Diff(tt.wantSlept, w.slept); diff != "" {
-				t.Errorf("waits (-want +got):\n%s", diff)
-			}
-		})
+	_, err := w.client.CallerIdentity(t.Context(), longTerm(), "eu-south-1")
+	check(t, err, provider.Inconclusive, "region")
+	if !strings.Contains(err.Error(), "eu-south-1") {
+		t.Errorf("the region is not named: %v", err)
 	}
+	_, err = w.client.AssumeRole(t.Context(), longTerm(), "eu-south-1", aws.AssumeRoleInput{RoleARN: roleARN, SessionName: "test"})
+	check(t, err, provider.Inconclusive, "region")
+	w.fake.DeleteKey(keyID)
+	_, err = w.client.CallerIdentity(t.Context(), longTerm(), "eu-south-1")
+	check(t, err, provider.Invalid, "InvalidClientTokenId")
 }
 
 func TestTransientFaultsAreAskedAgain(t *testing.T) {

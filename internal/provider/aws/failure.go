@@ -12,13 +12,20 @@ type verdict struct {
 	kind   provider.Kind
 	code   string // instead of AWS's own; empty: that one
 	detail string
+	// passes: AWS says the same of what it has not heard of yet.
+	passes bool
 }
+
+// codeRoleARN is the code of an ARN that is none of a role.
+const codeRoleARN = "invalid_role_arn"
 
 const (
 	detailDenied = "STS refused to hand out the role. Either its trust policy does not name this identity, or it expects another external ID, " +
 		"or this identity lacks sts:AssumeRole, or the role does not exist. Paste the trust policy shown with the credential into the role."
-	detailDuration = "STS refused the request's values. Most often the duration is above the role's maximum session duration, " +
+	detailDuration = "The duration is above the role's maximum session duration, " +
 		"or above one hour for a role that is assumed from another role's session. Lower duration_seconds."
+	detailRoleARN     = "AWS does not accept the role's ARN. It may be cut off, or of another partition than the region. Copy it again."
+	detailValues      = "AWS refused the values of the request before it looked at the key."
 	detailSecret      = "The secret access key does not belong to this access key. It may have been cut off; copy it again."
 	detailExpired     = "The session token has expired. Store a new set of temporary keys, or use a long-term key."
 	detailUnknown     = "The access key is not known. Check that it was copied whole and still exists."
@@ -30,38 +37,37 @@ const (
 // verdicts is AWS's side of the allow-list of codes (SSRF-13). A code that is not here is never passed on.
 func verdicts() map[string]verdict { // :: AWS error code → what it means
 	return map[string]verdict{
-		"InvalidClientTokenId": {provider.Invalid, "", "AWS does not know this access key: it was deleted or deactivated, is of another partition " +
-			"(set the region), or its session token is missing or not its own. A key made a moment ago can take some seconds."},
-		"InvalidAccessKeyId":          {provider.Invalid, "", detailUnknown},
-		"UnrecognizedClientException": {provider.Invalid, "", detailUnknown},
-		"SignatureDoesNotMatch":       {provider.Invalid, "", detailSecret},
-		"IncompleteSignature":         {provider.Invalid, "", "The access key is malformed. Look for white space or stray characters, and copy it again."},
-		"ExpiredToken":                {provider.Invalid, "", detailExpired},
-		"ExpiredTokenException":       {provider.Invalid, "", detailExpired},
-		"InvalidIdentityToken":        {provider.Invalid, "", "The web identity token was refused. Check the issuer and its audience in IAM."},
-		"IDPRejectedClaim":            {provider.Invalid, "", "The web identity token's audience or subject was refused. Check the role's trust policy."},
+		"InvalidClientTokenId": {kind: provider.Invalid, passes: true, detail: "AWS does not know this access key: it was deleted or deactivated, " +
+			"is of another partition (set the region), or its session token is missing or not its own."},
+		"InvalidAccessKeyId":          {kind: provider.Invalid, passes: true, detail: detailUnknown},
+		"UnrecognizedClientException": {kind: provider.Invalid, passes: true, detail: detailUnknown},
+		"SignatureDoesNotMatch":       {kind: provider.Invalid, detail: detailSecret},
+		"IncompleteSignature":         {kind: provider.Invalid, detail: "The access key is malformed. Look for white space or stray characters, and copy it again."},
+		"ExpiredToken":                {kind: provider.Invalid, detail: detailExpired},
+		"ExpiredTokenException":       {kind: provider.Invalid, detail: detailExpired},
+		"InvalidIdentityToken":        {kind: provider.Invalid, passes: true, detail: "The web identity token was refused. Check the issuer and its audience in IAM."},
+		"IDPRejectedClaim":            {kind: provider.Invalid, detail: "The web identity token's audience or subject was refused. Check the role's trust policy."},
 
-		"InvalidAction":         {provider.Inconclusive, provider.CodeUnsupported, detailUnsupported},
-		"InvalidParameterValue": {provider.Inconclusive, provider.CodeUnsupported, detailUnsupported}, // as MinIO says it
+		"InvalidAction":         {kind: provider.Inconclusive, code: provider.CodeUnsupported, detail: detailUnsupported},
+		"InvalidParameterValue": {kind: provider.Inconclusive, code: provider.CodeUnsupported, detail: detailUnsupported}, // as MinIO says it
 
-		"RequestExpired":          {provider.Inconclusive, provider.CodeClockSkew, detailClock},
-		"RegionDisabledException": {provider.Inconclusive, provider.CodeRegion, detailRegion},
-		"OptInRequired":           {provider.Inconclusive, provider.CodeRegion, detailRegion},
-		"MissingAuthenticationToken": {provider.Inconclusive, "", "AWS received the request without its signature. " +
+		"RequestExpired":          {kind: provider.Inconclusive, code: provider.CodeClockSkew, detail: detailClock},
+		"RegionDisabledException": {kind: provider.Inconclusive, code: provider.CodeRegion, detail: detailRegion},
+		"OptInRequired":           {kind: provider.Inconclusive, code: provider.CodeRegion, detail: detailRegion},
+		"MissingAuthenticationToken": {kind: provider.Inconclusive, detail: "AWS received the request without its signature. " +
 			"Something between this server and AWS may strip the Authorization header."},
-		"AccessDenied": {provider.Inconclusive, "", "AWS denied the question itself, which needs no permission. " +
+		"AccessDenied": {kind: provider.Inconclusive, detail: "AWS denied the question itself, which needs no permission. " +
 			"The policy of a VPC endpoint may forbid it."},
-		"ValidationError": {provider.Inconclusive, "", "AWS refused the values of the request before it looked at the key."},
+		"ValidationError": {kind: provider.Inconclusive, detail: detailValues},
 	}
 }
 
 // assumeVerdicts are the codes that mean something else when a role is assumed: the role's settings are part of the credential.
 func assumeVerdicts() map[string]verdict { // :: AWS error code → what it means
 	return map[string]verdict{
-		"AccessDenied":            {provider.Invalid, "", detailDenied},
-		"ValidationError":         {provider.Invalid, "", detailDuration},
-		"MalformedPolicyDocument": {provider.Invalid, "", "The session policy is malformed."},
-		"PackedPolicyTooLarge":    {provider.Invalid, "", "The session policy and tags are too large together."},
+		"AccessDenied":            {kind: provider.Invalid, passes: true, detail: detailDenied},
+		"MalformedPolicyDocument": {kind: provider.Invalid, detail: "The session policy is malformed."},
+		"PackedPolicyTooLarge":    {kind: provider.Invalid, detail: "The session policy and tags are too large together."},
 	}
 }
 
@@ -93,11 +99,14 @@ func (c *Client) failure(action string, reply provider.Reply) error {
 	if slices.Contains(failureCodes(), code) {
 		return provider.Unclear(provider.CodeProviderError, "AWS failed to answer (an error on its side). Try again later.")
 	}
-	if code == "SignatureDoesNotMatch" && (aboutTime(message) || reply.Skewed(c.now())) {
-		return provider.Unclear(provider.CodeClockSkew, detailClock)
+	found, ok := byMessage(action, code, message)
+	if !ok && code == "SignatureDoesNotMatch" && reply.Skewed(c.now()) {
+		found, ok = verdict{kind: provider.Inconclusive, code: provider.CodeClockSkew, detail: detailClock}, true
 	}
-	found, ok := assumeVerdicts()[code]
-	if !ok || action == "GetCallerIdentity" {
+	if !ok && action != "GetCallerIdentity" {
+		found, ok = assumeVerdicts()[code]
+	}
+	if !ok {
 		found, ok = verdicts()[code]
 	}
 	if !ok {
@@ -106,7 +115,24 @@ func (c *Client) failure(action string, reply provider.Reply) error {
 	if found.code != "" {
 		code = found.code
 	}
-	return &provider.Error{Kind: found.kind, Code: code, Detail: found.detail}
+	return &provider.Error{Kind: found.kind, Code: code, Detail: found.detail, MayPass: found.passes}
+}
+
+// byMessage tells the causes apart that AWS puts under one code. The texts are those of STS; one that is not known decides
+// nothing.
+func byMessage(action, code, message string) (verdict, bool) {
+	assumes := action != "GetCallerIdentity"
+	switch {
+	case code == "SignatureDoesNotMatch" && aboutTime(message):
+		return verdict{kind: provider.Inconclusive, code: provider.CodeClockSkew, detail: detailClock}, true
+	case code == "SignatureDoesNotMatch" && strings.Contains(message, "scoped to a valid region"):
+		return verdict{kind: provider.Inconclusive, code: provider.CodeRegion, detail: "The endpoint does not answer for this region. Choose the region that it belongs to."}, true
+	case code == "ValidationError" && assumes && strings.Contains(message, "DurationSeconds"):
+		return verdict{kind: provider.Invalid, detail: detailDuration}, true
+	case code == "ValidationError" && assumes && strings.Contains(message, "ARN is invalid"):
+		return verdict{kind: provider.Invalid, code: codeRoleARN, detail: detailRoleARN}, true
+	}
+	return verdict{}, false
 }
 
 // aboutTime recognises the two messages with which AWS blames the clock under the code of a wrong secret.

@@ -12,9 +12,6 @@ type Keys struct {
 	AccessKeyID     string `json:"-"`
 	SecretAccessKey string `json:"-"`
 	SessionToken    string `json:"-"` // empty for long-term keys
-	// FreshUntil is the moment until which AWS may not know these keys yet: new keys of IAM take some seconds to reach STS.
-	// Before it, InvalidClientTokenId is asked again with back-off. The zero value means never.
-	FreshUntil time.Time `json:"-"`
 }
 
 // Format implements [fmt.Formatter]: no verb shows a key.

@@ -84,19 +84,31 @@ func (c *Client) VerifyToken(ctx context.Context, token, accountID string) (Toke
 	defer cancel()
 	if strings.HasPrefix(token, "cfat_") {
 		if accountID == "" {
-			return TokenInfo{}, provider.Unclear("account_id_required",
+			return TokenInfo{}, provider.Unclear(codeAccount,
 				"This token belongs to an account. Add its account_id, without which Cloudflare cannot be asked about it.")
 		}
 		return c.verify(ctx, token, KindAccount, accountID)
 	}
 	info, err := c.verify(ctx, token, KindUser, "")
 	var failure *provider.Error
-	refused := errors.As(err, &failure) && failure.Kind == provider.Invalid
-	if !refused || accountID == "" || strings.HasPrefix(token, "cfut_") || isStatus(failure.Code) {
+	if err == nil || strings.HasPrefix(token, "cfut_") || !errors.As(err, &failure) || !notUsers(failure.Code) {
 		return info, err
+	}
+	if accountID == "" && failure.Code != "1000" {
+		return info, err
+	}
+	if accountID == "" {
+		return TokenInfo{}, provider.Unclear(codeAccount, "Cloudflare does not know the token as one of a user. "+
+			"If an account owns it, add its account_id; otherwise it was deleted, rolled or cut off.")
 	}
 	return c.verify(ctx, token, KindAccount, accountID)
 }
+
+// codeAccount is the code of a token that only its account can be asked about.
+const codeAccount = "account_id_required"
+
+// notUsers reports whether an answer of the user's endpoint may only mean that an account owns the token.
+func notUsers(code string) bool { return code == "1000" || code == "9109" || code == "10000" }
 
 // verify asks one of the two endpoints, again where that helps.
 func (c *Client) verify(ctx context.Context, token, kind, accountID string) (TokenInfo, error) {

@@ -92,7 +92,7 @@ func TestVerifyTokenAgainstAFake(t *testing.T) {
 		{"within its dates", dated, userToken, "", []string{user}, cloudflare.TokenInfo{
 			ID: tokenID, Status: "active", Kind: "user", NotBefore: start(), ExpiresOn: start().Add(time.Second),
 		}, "", ""},
-		{"legacy, account's, account unknown to us", active(legacy, accountID), legacy, "", []string{user}, cloudflare.TokenInfo{}, provider.Invalid, "1000"},
+		{"legacy, account's, account unknown to us", active(legacy, accountID), legacy, "", []string{user}, cloudflare.TokenInfo{}, provider.Inconclusive, "account_id_required"},
 		{"legacy, nobody's", active(userToken, ""), legacy, accountID, []string{user, account}, cloudflare.TokenInfo{}, provider.Invalid, "1000"},
 		{"account's without an account", active(acctToken, accountID), acctToken, "", nil, cloudflare.TokenInfo{}, provider.Inconclusive, "account_id_required"},
 		{"user's is never asked at the account", active(legacy, ""), userToken, accountID, []string{user}, cloudflare.TokenInfo{}, provider.Invalid, "1000"},
@@ -165,8 +165,9 @@ func TestMapping(t *testing.T) {
 		{"invalid token", 401, "", failed(1000), start(), provider.Invalid, "1000"},
 		{"invalid token with 403", 403, "", failed(1000), start(), provider.Invalid, "1000"},
 		{"malformed header", 400, "", failed(6003), start(), provider.Invalid, "6003"},
-		{"no access", 403, "", failed(9109), start(), provider.Invalid, "9109"},
-		{"authentication error", 403, "", failed(10000), start(), provider.Invalid, "10000"},
+		{"no access", 403, "", failed(9109), start(), inc, "9109"},
+		{"not from here", 403, "", `{"success":false,"errors":[{"code":9109,"message":"Cannot use the access token from location: 203.0.113.7"}],"messages":[],"result":null}`, start(), inc, "ip_restricted"},
+		{"authentication error", 403, "", failed(10000), start(), inc, "10000"},
 		{"unknown code", 403, "", failed(4242), start(), inc, provider.CodeProviderError},
 		{"refusal with 404", 404, "", failed(1000), start(), inc, provider.CodeProviderError},
 		{"refusal with 500", 500, "", failed(1000), start(), inc, provider.CodeProviderError},
@@ -201,7 +202,7 @@ func TestMapping(t *testing.T) {
 				w.WriteHeader(tt.status)
 				io.WriteString(w, tt.body)
 			}))
-			got, err := c.VerifyToken(t.Context(), legacy, "")
+			got, err := c.VerifyToken(t.Context(), userToken, "")
 			if tt.kind == "" {
 				if err != nil || got.ID != tokenID {
 					t.Errorf("VerifyToken = %+v, %v; want success", got, err)

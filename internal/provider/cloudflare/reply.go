@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/provider"
@@ -17,11 +18,6 @@ const (
 )
 
 const detailExpired = "The token has expired. Roll it or extend it in Cloudflare's dashboard, or store another one."
-
-// isStatus reports whether a code speaks of a token that the asked endpoint knows.
-func isStatus(code string) bool {
-	return code == codeDisabled || code == codeExpired || code == codeNotBefore
-}
 
 // Codes of Cloudflare's that mean "fewer calls"; some come with another status than 429.
 const (
@@ -107,18 +103,44 @@ func instant(object provider.Object, name string) (time.Time, bool) {
 	return parsed.UTC(), ok && err == nil
 }
 
-// refusals are Cloudflare's codes that speak against a token.
-func refusals() map[int64]string { // :: error code → detail
-	const malformed = "The token is malformed. It may be a Global API Key, which is something else, or have stray characters; copy it again."
-	return map[int64]string{
-		1000: "Cloudflare does not know the token. It was deleted, rolled or cut off; or it belongs to an account, whose account_id must then be given.",
+// verdict is what one of Cloudflare's error codes means.
+type verdict struct {
+	kind   provider.Kind
+	code   string // instead of Cloudflare's own number; empty: that one
+	detail string
+	// passes: Cloudflare says the same of a token that it has not heard of yet.
+	passes bool
+}
+
+// codeAddress is the code of a token that Cloudflare refuses from this server's address.
+const codeAddress = "ip_restricted"
+
+// verdicts are Cloudflare's codes that say something about a token. 9109 and 10000 stand for several
+// causes each, a missing permission and a restriction of addresses among them, so they prove nothing.
+func verdicts() map[int64]verdict { // :: error code → what it means
+	malformed := verdict{
+		kind: provider.Invalid, detail: "The token is malformed. It may be a Global API Key, which is something else, or have stray characters; copy it again.",
+	}
+	return map[int64]verdict{
+		1000: {kind: provider.Invalid, passes: true, detail: "Cloudflare does not know the token. It was deleted or rolled, or cut off when it was copied."},
 		6003: malformed,
 		6103: malformed,
 		6111: malformed,
-		9109: "Cloudflare refused the token. It was deleted or rolled, or it is restricted to addresses that this server's is not among.",
-		10000: "Cloudflare could not authenticate the token. It is not known to this account or user, " +
-			"or it is restricted to addresses that this server's is not among.",
+		9109: {
+			kind:   provider.Inconclusive,
+			detail: "Cloudflare refused the question. The token may be restricted to addresses that this server's is not among, or may lack a permission.",
+		},
+		10000: {
+			kind: provider.Inconclusive,
+			detail: "Cloudflare could not authenticate the token here. It may be another account's, be restricted to addresses that this server's is not among, " +
+				"or be unknown.",
+		},
 	}
+}
+
+// fromHere reports whether a message blames the address that the question came from.
+func fromHere(message string) bool {
+	return strings.Contains(strings.ToLower(message), "from location")
 }
 
 // failure names an error answer. Only a code that we know, with the status of a refusal, speaks against the token.
@@ -134,10 +156,17 @@ func (c *Client) failure(object provider.Object, reply provider.Reply) error {
 	if code == codeRateLimited || code == codeRateLimitedAPI {
 		return provider.Throttled(reply.RetryAfter(c.now()))
 	}
-	detail, known := refusals()[code]
+	found, known := verdicts()[code]
 	refused := reply.Status == http.StatusBadRequest || reply.Status == http.StatusUnauthorized || reply.Status == http.StatusForbidden
-	if known && refused {
-		return provider.Refused(strconv.FormatInt(code, 10), detail)
+	if !known || !refused {
+		return provider.Unclear(provider.CodeProviderError, "Cloudflare answered with an error that says nothing about the token.")
 	}
-	return provider.Unclear(provider.CodeProviderError, "Cloudflare answered with an error that says nothing about the token.")
+	if message, _ := failures[0].Text("message"); code == 9109 && fromHere(message) {
+		found.code = codeAddress
+		found.detail = "The token is restricted to addresses that this server's is not among, so Cloudflare cannot be asked about it from here. Runs on other machines may be able to use it."
+	}
+	if found.code == "" {
+		found.code = strconv.FormatInt(code, 10)
+	}
+	return &provider.Error{Kind: found.kind, Code: found.code, Detail: found.detail, MayPass: found.passes}
 }

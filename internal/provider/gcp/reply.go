@@ -99,7 +99,7 @@ func (c *Client) tokenFailure(reply provider.Reply) error {
 		return provider.Unclear(provider.CodeProtocol,
 			"The token endpoint expects an assertion for another address. Check the configured token URL.")
 	case refused && slices.Contains([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden}, reply.Status):
-		return provider.Refused(code, detail)
+		return provider.Unknown(code, detail)
 	case faulty:
 		return provider.Unclear(code, fault)
 	}
