@@ -119,6 +119,29 @@ export const picture = (page, name, mode = { name: "light" }) =>
 // overhang is by how many pixels a page is wider than its window.
 export const overhang = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 
+// cutOff lists what a page shows only in part at a width of its window: parts outside of it, and boxes that hold more than they show. Text fields scroll by nature, and code with a
+// tabindex can be scrolled with the keyboard.
+export const cutOff = (page) => page.evaluate(() => {
+  const described = (element) => `<${element.tagName.toLowerCase()} class="${element.className}">: ${element.textContent.trim().slice(0, 60)}`;
+  const found = [];
+  for (const element of document.querySelectorAll("body *")) {
+    if (element.closest("svg, .hidden-label, .skip, input, textarea, select, pre[tabindex]") || !element.checkVisibility()) continue;
+    const box = element.getBoundingClientRect();
+    if (box.width === 0 || box.height === 0) continue;
+    if (box.left < -1 || box.right > document.documentElement.clientWidth + 1) found.push(`${described(element)} lies outside`);
+    if (getComputedStyle(element).overflowX !== "visible" && element.scrollWidth > element.clientWidth + 1) found.push(`${described(element)} is cut by ${element.scrollWidth - element.clientWidth} px`);
+  }
+  return found;
+});
+
+// smallTargets lists what is too small for a finger. Links in the middle of text are exempt, as in WCAG 2.5.5.
+export const smallTargets = (page) => page.evaluate(() => {
+  const targets = [...document.querySelectorAll("button, .button, input:not([type=hidden]), select, textarea, summary, nav a, td a.name, .choices a")];
+  const hit = (element) => (["checkbox", "radio"].includes(element.type) ? element.labels[0] : element); // a click on its label counts
+  return targets.map(hit).filter((element) => element.checkVisibility() && element.getBoundingClientRect().height < 43.5)
+    .map((element) => `<${element.tagName.toLowerCase()} id="${element.id}"> ${element.textContent.trim().slice(0, 40)} is ${Math.round(element.getBoundingClientRect().height)} px high`);
+});
+
 // judge lists what is wrong with the page as it stands.
 export const judge = async (page, shift = maxShift) => {
   const measured = await page.evaluate(() => ({
