@@ -117,6 +117,7 @@ type StoredSecrets struct {
 	SecretVersion      int64     `json:"secret_version"`
 	Fields             []string  `json:"fields"`
 	CreatedAt          time.Time `json:"created_at"`
+	Warnings           []string  `json:"warnings,omitempty" doc:"What is odd about the values, which are stored all the same."`
 }
 
 // SecretVersion is one line of a credential config's history.

@@ -62,7 +62,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script", Setup: setUp, RequireExplicitExec: true,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"cli": hides, "reveals": reveals, "json": checkJSON, "keep": keep, "stop": stop, "start": start, "fault": faults, "role": role,
-			"overtaken": overtaken, "cut": cut, "foreign": foreign,
+			"overtaken": overtaken, "cut": cut, "foreign": foreign, "fresh": fresh,
 		},
 	})
 }
@@ -236,6 +236,14 @@ func overtaken(ts *testscript.TestScript, _ bool, _ []string) {
 	}))
 	ts.Defer(front.Close)
 	ts.Setenv("FORGECROFT_API_URL", front.URL)
+}
+
+// fresh on|off makes credentials as new to their providers as they are, or an hour older.
+func fresh(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: fresh on|off")
+	}
+	stageOf(ts).server.SetFresh(args[0] == "on")
 }
 
 // foreign KIND puts another server in the place of Forgecroft: one with a page for everything, one without the path, one that expects TLS, or one whose certificate

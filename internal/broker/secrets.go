@@ -46,6 +46,7 @@ type storing struct {
 	config forgecroft.CredentialConfig // as it will be
 	values forgecroft.Values
 	old    forgecroft.Reference // of the version it replaces
+	odd    []string             // what its type warns of
 }
 
 // storeSecrets makes one attempt. With errReplayed it returns what another request with the same Idempotency-Key has made.
@@ -67,8 +68,10 @@ func (b *Broker) storeSecrets(ctx context.Context, call Call, a act, o once, dat
 	version, err := b.commit(ctx, call, o, s)
 	if err != nil {
 		b.abandon(ctx, s.config)
+		return version, b.settle(ctx, call, a, err)
 	}
-	return version, b.settle(ctx, call, a, err)
+	version.Warnings = s.odd
+	return version, nil
 }
 
 // prepare checks everything that can be checked before the vault is touched, and chooses the reference.
@@ -86,6 +89,9 @@ func (b *Broker) prepare(ctx context.Context, call Call, a act, data map[string]
 		return storing{}, err
 	}
 	s := storing{act: a, values: values, old: config.Reference}
+	if t.Warn != nil {
+		s.odd = t.Warn(values)
+	}
 	config.SecretVersion++
 	config.Revision++
 	config.Fields = slices.Sorted(maps.Keys(values))

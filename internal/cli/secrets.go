@@ -57,6 +57,9 @@ func (a *app) credentialSetSecrets() *cobra.Command {
 		if err != nil || a.json {
 			return a.jsonOr(stored, err)
 		}
+		for _, warning := range stored.Warnings {
+			fmt.Fprintln(a.Err, a.colour(yellow, "warning:"), safe(warning))
+		}
 		_, err = fmt.Fprintf(a.Out, "Stored version %d of %q: %s\n", stored.SecretVersion, safe(c.Name), strings.Join(stored.Fields, " "))
 		return err
 	})

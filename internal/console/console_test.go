@@ -111,7 +111,9 @@ func TestHomeNamesWhatNeedsAttention(t *testing.T) {
 		t.Errorf("an empty organization is not taught:\n%s", p.Body)
 	}
 	k := mustStock(t, s)
-	bad := mustCredential(t, s, "refused", "aws_static", "access_key_id", "AKIAI44QH8DHBEXAMPLE", "secret_access_key", "je7MtGbClwBF/2Zp9Utk/h3yCo8nvbEXAMPLEKEY")
+	const disabled = "EXAMPLEdisabledEXAMPLEdisabledEXAMPLEdis"
+	s.Cloudflare.AddToken(fakecloudflare.Token{Value: disabled, ID: strings.Repeat("0b", 16), Status: fakecloudflare.Disabled})
+	bad := mustCredential(t, s, "refused", "cloudflare_api_token", "api_token", disabled)
 	must(s.Owner.Verify(t.Context(), bad.ID))(t)
 	empty := mustCredential(t, s, "without", "gcp_service_account")
 	must(s.Owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: "stuck", ProjectID: k.project.ID, CredentialConfigIDs: []string{empty.ID}}))(t)

@@ -23,6 +23,7 @@ func awsStatic(c Config) forgecroft.CredentialType {
 		Settles:     keysSettle,
 		AWSIdentity: true,
 		Check:       checkAWSStatic,
+		Warn:        warnAWSStatic,
 		Variables: func(fields []string, _ map[string]string) []forgecroft.EffectVariable {
 			return awsVariables(stored(fields, "session_token"), stored(fields, "region"))
 		},
@@ -64,6 +65,7 @@ func checkAWSStatic(input map[string]json.RawMessage) (forgecroft.Values, []forg
 	f.clean("access_key_id", "secret_access_key", "session_token", "region")
 	f.checkKeyID()
 	f.checkNoSecretID()
+	f.checkAmazonSecret()
 	if secret, ok := f.checked("secret_access_key"); ok && amazonKeyID.MatchString(secret) {
 		f.fail("secret_access_key", "invalid_format", "The field secret_access_key holds an access key id. The two values may be swapped.")
 	}
@@ -78,6 +80,50 @@ var (
 	amazonSecret = regexp.MustCompile(`^[A-Za-z0-9/+]{40}$`)
 	hexadecimal  = regexp.MustCompile(`^[0-9a-f]+$`)
 )
+
+// secretLength is how long AWS's secrets are.
+const secretLength = 40
+
+// amazonSecretText matches the characters of AWS's secrets, which are base64's.
+var amazonSecretText = regexp.MustCompile(`^[A-Za-z0-9/+=]+$`)
+
+// checkAmazonSecret refuses what cannot be the secret of an id of Amazon's, and names the mistake. Other stores' secrets have other
+// forms, and are left alone.
+func (f *form) checkAmazonSecret() {
+	id, ok := f.checked("access_key_id")
+	secret, given := f.checked("secret_access_key")
+	if !ok || !given || !amazonKeyID.MatchString(id) || amazonSecretText.MatchString(secret) {
+		return
+	}
+	f.fail("secret_access_key", "invalid_format", "The field secret_access_key "+secretMistake(secret))
+}
+
+// percentEncoded matches an escape of a URL.
+var percentEncoded = regexp.MustCompile(`%[0-9A-Fa-f]{2}`)
+
+// secretMistake names what a text is that is no secret of AWS's, as the rest of a sentence. It repeats nothing of it.
+func secretMistake(text string) string {
+	switch {
+	case strings.Trim(text, "*\u2022.xX") == "":
+		return "holds a placeholder instead of the secret. Copy the secret itself."
+	case percentEncoded.MatchString(text):
+		return "is percent-encoded, as in a URL. Store it as AWS showed it."
+	case strings.HasPrefix(text, "$"), strings.HasPrefix(text, "{{"), strings.HasPrefix(text, "<"), strings.Contains(text, "://"):
+		return "holds a reference to the secret, or a place for it. Store what it stands for."
+	case strings.HasSuffix(text, ","), strings.HasSuffix(text, ";"):
+		return "ends with a comma or semicolon, which is not part of the secret. Leave it out."
+	}
+	return "has characters that AWS's secrets never have: they are letters, digits, / and +."
+}
+
+// warnAWSStatic names what is odd about values that are stored all the same.
+func warnAWSStatic(values forgecroft.Values) []string {
+	id, secret := values["access_key_id"].Reveal(), values["secret_access_key"].Reveal()
+	if amazonKeyID.MatchString(id) && len(secret) != secretLength {
+		return []string{fmt.Sprintf("The secret access key has %d characters; AWS's have %d. It may have been cut off when it was copied.", len(secret), secretLength)}
+	}
+	return nil
+}
 
 // checkNoSecretID refuses a secret in the place of the id: ids are no secret, and are shown.
 func (f *form) checkNoSecretID() {

@@ -4,11 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
@@ -51,11 +51,7 @@ func (f *form) result() (forgecroft.Values, []forgecroft.FieldError) {
 // decode reads input by the declared fields: what is there, of the right kind, and within the declared bounds. Defaults are filled in.
 func decode(fields []forgecroft.Field, input map[string]json.RawMessage) *form {
 	f := &form{values: map[string]string{}}
-	for _, name := range slices.Sorted(maps.Keys(input)) {
-		if !slices.ContainsFunc(fields, func(d forgecroft.Field) bool { return d.Name == name }) {
-			f.fail(safeName(name), "unknown_field", "This credential type has no such field.")
-		}
-	}
+	f.countUnknown(fields, input)
 	for _, d := range fields {
 		raw, given := input[d.Name]
 		switch {
@@ -141,22 +137,23 @@ func outOfRange(d forgecroft.Field, value string) bool {
 	return err != nil || ((d.Minimum != 0 || d.Maximum != 0) && (number < d.Minimum || number > d.Maximum))
 }
 
-// maxShownName bounds how much of a client's own field name an error repeats.
-const maxShownName = 64
-
-// safeName makes a client's own field name fit for an error: someone may have pasted a secret, or control characters, as a name.
-func safeName(name string) string {
-	clean := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_', r == '-', r == '.':
-			return r
-		}
-		return '?'
-	}, name)
-	if len(clean) > maxShownName {
-		return clean[:maxShownName]
+// countUnknown refuses members that are no fields. Their names are not repeated: someone may have pasted a secret in the place of
+// one.
+func (f *form) countUnknown(fields []forgecroft.Field, input map[string]json.RawMessage) {
+	names := make([]string, len(fields))
+	for i, d := range fields {
+		names[i] = d.Name
 	}
-	return clean
+	unknown := 0
+	for name := range input {
+		if !slices.Contains(names, name) {
+			unknown++
+		}
+	}
+	if unknown > 0 {
+		f.errors = append(f.errors, forgecroft.FieldError{Field: "data", Code: "unknown_field", Message: fmt.Sprintf(
+			"There are fields that this credential type does not have (%d). Its fields are: %s.", unknown, strings.Join(names, ", "))})
+	}
 }
 
 // clean refuses what copying leaves around a value and no provider's value holds: white space, quotes and NUL.
@@ -166,13 +163,26 @@ func (f *form) clean(fields ...string) {
 		if !ok {
 			continue
 		}
-		switch {
-		case strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r == 0x7f || r == 0xa0 || r == 0xfeff }):
-			f.fail(field, "invalid_format", fmt.Sprintf("The field %s holds white space or control characters. Paste the value alone.", field))
-		case strings.ContainsAny(value, "\"'`"):
-			f.fail(field, "invalid_format", fmt.Sprintf("The field %s holds quotation marks. Paste the value without them.", field))
+		if mistake := pasteMistake(value); mistake != "" {
+			f.fail(field, "invalid_format", fmt.Sprintf("The field %s %s", field, mistake))
 		}
 	}
+}
+
+// pasteMistake names what copying leaves around or in a value, as the rest of a sentence; empty: nothing is found.
+func pasteMistake(value string) string {
+	blank := func(r rune) bool { return r <= ' ' || r == 0x7f || unicode.IsSpace(r) }
+	switch {
+	case strings.ContainsFunc(value, blank):
+		return "holds white space or control characters. Paste the value alone."
+	case strings.ContainsAny(value, "\"'`\u2018\u2019\u201c\u201d\u00ab\u00bb\u201e\u201a"):
+		return "holds quotation marks. Paste the value without them."
+	case strings.ContainsFunc(value, forgecroft.Invisible):
+		return "holds a character that cannot be seen, such as a zero-width space. Type the value, or copy it from another place."
+	case strings.Contains(value, "\u2026"), strings.HasSuffix(value, "..."):
+		return "holds an ellipsis: it was cut short where it was shown. Copy the whole value."
+	}
+	return ""
 }
 
 // plain unwraps the value of a field for a call to its provider. Values come from the vault, where nobody can change them unseen; so they go before what the

@@ -38,9 +38,15 @@ func checkGenericEnv(input map[string]json.RawMessage) (forgecroft.Values, []for
 	}
 	f := &form{values: map[string]string{}}
 	seen := map[string]string{} // :: name in upper case → name as given
+	invalid := 0
 	for _, name := range slices.Sorted(maps.Keys(input)) {
-		field := "data." + safeName(name)
-		if broken := forgecroft.CheckEnvName(field, name); broken != nil {
+		field := "data." + name
+		broken := forgecroft.CheckEnvName(field, name)
+		if len(broken) > 0 && broken[0].Code == "env_name_invalid" { // It may be a secret in the wrong place, so it is not repeated.
+			invalid++
+			continue
+		}
+		if len(broken) > 0 {
 			f.errors = append(f.errors, broken...)
 			continue
 		}
@@ -56,6 +62,10 @@ func checkGenericEnv(input map[string]json.RawMessage) (forgecroft.Values, []for
 		}
 		f.errors = append(f.errors, forgecroft.CheckEnvValue(field, forgecroft.NewSecret(value))...)
 		f.values[name] = value
+	}
+	if invalid > 0 {
+		f.errors = append(f.errors, forgecroft.FieldError{Field: "data", Code: "env_name_invalid", Message: fmt.Sprintf(
+			"There are names that no environment variable can have (%d). A name starts with a letter or underscore, then has only letters, digits and underscores (ASCII), at most %d.", invalid, forgecroft.MaxEnvName)})
 	}
 	return f.result()
 }

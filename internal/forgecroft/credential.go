@@ -136,6 +136,7 @@ type SecretVersion struct {
 	CreatedBy          string // API key id
 	CreatedByName      string // of that key as it is called now; the store fills it in
 	CreatedAt          time.Time
+	Warnings           []string // what is odd about the values; told when they are stored, and kept nowhere
 }
 
 // CredentialConfigFilter narrows a list of credential configs. Zero values do not filter.

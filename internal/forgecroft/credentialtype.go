@@ -56,6 +56,9 @@ type CredentialType struct {
 	// JSON fragments hold secrets, so no message may quote them.
 	Check func(input map[string]json.RawMessage) (Values, []FieldError)
 
+	// Warn names what is odd about values that Check let pass: what is stored, but probably a mistake. nil: nothing is.
+	Warn func(Values) []string
+
 	// Variables lists what a credential with these fields will set, without its values. public holds the fields that are not secret.
 	Variables func(fields []string, public map[string]string) []EffectVariable
 

@@ -2,6 +2,7 @@ package forgecroft
 
 import (
 	"fmt"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 )
@@ -19,6 +20,9 @@ func checkName(field, name string) []FieldError {
 	}
 	if len(name) > MaxName {
 		return []FieldError{{field, "too_long", fmt.Sprintf("A name has at most %d bytes.", MaxName)}}
+	}
+	if ValidID(strings.ToLower(name)) {
+		return []FieldError{{field, "id_as_name", "A name must not have the form of an id: where either may be given, it would be taken for one."}}
 	}
 	return checkText(field, name, false)
 }
@@ -41,7 +45,7 @@ func checkText(field, text string, multiline bool) []FieldError {
 		if multiline && (r == '\n' || r == '\t') {
 			continue
 		}
-		if !unicode.IsGraphic(r) || unicode.In(r, unicode.Zl, unicode.Zp) {
+		if Invisible(r) {
 			return []FieldError{{field, "invalid_character", "Text must not contain control, invisible or direction-changing characters."}}
 		}
 	}
@@ -52,6 +56,16 @@ func checkText(field, text string, multiline bool) []FieldError {
 		return []FieldError{{field, "invalid_whitespace", "Text must not end with white space."}}
 	}
 	return nil
+}
+
+// brailleBlank is drawn as nothing, but is a symbol to Unicode.
+const brailleBlank = '\u2800'
+
+// Invisible reports whether people cannot see a character, or see something else because of it: control and format characters,
+// line and paragraph separators, and those that are ignored in display (Unicode's Default_Ignorable_Code_Point).
+func Invisible(r rune) bool {
+	return !unicode.IsGraphic(r) || r == brailleBlank ||
+		unicode.In(r, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
 }
 
 // ValidID reports whether id is a UUID in canonical lower-case form (RFC 9562 section 4). It is checked before any id

@@ -41,7 +41,7 @@ func (a *api) deleteCredentialConfig(r *request) error {
 
 func (a *api) storeSecrets(r *request, in sdk.StoreSecrets) (sdk.StoredSecrets, error) {
 	v, err := a.broker.StoreSecrets(r.Context(), r.call, r.id(), in.Data)
-	return sdk.StoredSecrets{CredentialConfigID: v.CredentialConfigID, SecretVersion: v.Version, Fields: v.Fields, CreatedAt: v.CreatedAt.UTC()}, err
+	return sdk.StoredSecrets{CredentialConfigID: v.CredentialConfigID, SecretVersion: v.Version, Fields: v.Fields, CreatedAt: v.CreatedAt.UTC(), Warnings: v.Warnings}, err
 }
 
 func (a *api) listSecretVersions(r *request) (sdk.List[sdk.SecretVersion], error) {

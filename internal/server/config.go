@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/adrg/xdg"
 
@@ -51,6 +52,9 @@ type Config struct {
 
 	// SaveLogin, if set, receives the server's URL and the owner key of a first start, to leave the CLI logged in.
 	SaveLogin func(serverURL string, key forgecroft.Secret) error
+
+	// FreshnessClock tells how new a credential is to its provider; nil: [time.Now]. Tests age credentials with it.
+	FreshnessClock func() time.Time
 }
 
 // Setting is one flag with its environment variable.

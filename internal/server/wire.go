@@ -83,6 +83,7 @@ func (h *house) openTypes() {
 		GCP:              gcp.New(gcp.Config{TokenURL: c.GCPTokenURL, HTTPClient: outbound(c.GCPTokenURL)}),
 		Cloudflare:       cloudflare.New(cloudflare.Config{BaseURL: c.CloudflareURL, HTTPClient: outbound(c.CloudflareURL)}),
 		VerifyExternalID: c.VerifyExternalID,
+		Now:              c.FreshnessClock,
 	}
 	if c.AWSServerIdentity {
 		h.awsSelf = aws.NewServerIdentity(aws.ServerIdentityConfig{Client: h.sts, Getenv: c.Getenv})

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type Server struct {
 	flags   map[string]string
 	environ map[string]string
 	stop    func() error
+	fresh   *atomic.Bool
 }
 
 // Buffer is a [bytes.Buffer] for concurrent use.
@@ -74,7 +76,7 @@ func MustStart(t testing.TB, flags map[string]string) *Server {
 // MustStartOn is [MustStart] with the URL of a database; empty: the data directory.
 func MustStartOn(t testing.TB, database string, flags map[string]string) *Server {
 	t.Helper()
-	s := &Server{AWS: fakeaws.New(nil), GCP: fakegcp.New(nil), Cloudflare: fakecloudflare.New(nil), DataDir: filepath.Join(t.TempDir(), "data"), Log: &Buffer{}}
+	s := &Server{AWS: fakeaws.New(nil), GCP: fakegcp.New(nil), Cloudflare: fakecloudflare.New(nil), DataDir: filepath.Join(t.TempDir(), "data"), Log: &Buffer{}, fresh: &atomic.Bool{}}
 	s.environ = map[string]string{"FORGECROFT_DATABASE_URL": database}
 	ownerFile := filepath.Join(t.TempDir(), "owner.key")
 	s.flags = map[string]string{
@@ -113,6 +115,12 @@ func (s *Server) MustRun(t testing.TB) {
 	if err != nil {
 		t.Fatalf("configuring the server: %v", err)
 	}
+	config.FreshnessClock = func() time.Time {
+		if s.fresh.Load() {
+			return time.Now()
+		}
+		return time.Now().Add(time.Hour)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	reader, writer := io.Pipe()
 	done := make(chan error, 1)
@@ -144,6 +152,10 @@ func address(r io.Reader) string {
 		}
 	}
 }
+
+// SetFresh makes credentials as new to their providers as they are: what is refused within the first minutes is asked again and
+// proves nothing. Without it they count as an hour older, so that tests need not wait.
+func (s *Server) SetFresh(fresh bool) { s.fresh.Store(fresh) }
 
 // MustStop stops the server and waits until it is down.
 func (s *Server) MustStop(t testing.TB) {
