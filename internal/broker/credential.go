@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -112,6 +113,30 @@ func (b *Broker) ListCredentialConfigs(ctx context.Context, call Call, f forgecr
 		})
 	})
 }
+
+// CredentialConfigsAmong returns those of some credential configs that the caller may see, by id.
+func (b *Broker) CredentialConfigsAmong(ctx context.Context, call Call, ids []string) (map[string]forgecroft.CredentialConfig, error) {
+	a := act{"credential_config.list", forgecroft.PermRead, "credential_config", ""}
+	return read(ctx, b, call, a, func() (map[string]forgecroft.CredentialConfig, error) {
+		known := map[string]forgecroft.CredentialConfig{} // id → config
+		valid := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !forgecroft.ValidID(id) })
+		for part := range slices.Chunk(slices.Compact(slices.Sorted(slices.Values(valid))), amongAtOnce) {
+			found, err := b.store.CredentialConfigsAmong(ctx, call.OrganizationID, part)
+			if err != nil {
+				return nil, err
+			}
+			for _, c := range found {
+				if call.Sees(c.Location()) {
+					known[c.ID] = c
+				}
+			}
+		}
+		return known, nil
+	})
+}
+
+// amongAtOnce is how many ids one statement looks for.
+const amongAtOnce = 500
 
 // ListSecretVersions returns the newest versions of a credential config, at most [MaxPage]: who and when, never a value.
 func (b *Broker) ListSecretVersions(ctx context.Context, call Call, id string) ([]forgecroft.SecretVersion, error) {

@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -11,20 +12,40 @@ import (
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
 
-// deliveryWindow is how many of the newest events are looked through for deliveries: the trail has no index but its order, so that a delivery pays for none.
-const deliveryWindow = 20000
+// DeliveryWindow is how many of the newest events are looked through for deliveries: the trail has no index but its order, so that a delivery pays for none.
+const DeliveryWindow = 20000
 
 // PastDelivery is what the trail says about a delivery to those who may read what was delivered.
 type PastDelivery struct {
-	Time      time.Time
-	Workspace forgecroft.Related
-	Actor     string // the name of an API key
-	Outcome   string // [forgecroft.OutcomeAllowed] or [forgecroft.OutcomeFailed]
-	Version   int64  // of the config that was asked about; 0: none was
+	Sequence    int64 // of its event in the trail
+	Time        time.Time
+	Workspace   forgecroft.Related
+	ActorKeyID  string
+	Actor       string // the name of an API key
+	Outcome     string // of the audit entry: allowed, denied or failed
+	Code        string // why it was refused or failed; empty: it was not
+	RunID       string // as the run named itself; empty: it did not
+	Version     int64  // of the config that was asked about; 0: none was
+	Credentials int    // how many were to be delivered
+}
+
+// ListDeliveries lists the deliveries to workspaces in the caller's scope, the newest first, as far as they are among the newest [DeliveryWindow] events. A filter
+// narrows further; it widens nothing.
+func (b *Broker) ListDeliveries(ctx context.Context, call Call, f forgecroft.DeliveryFilter, page PageRequest) (Listing[PastDelivery], error) {
+	a := act{"workspace.list", forgecroft.PermRead, "workspace", ""}
+	return read(ctx, b, call, a, func() (Listing[PastDelivery], error) {
+		own := call.deliveries()
+		if (own.ProjectID != "" && f.ProjectID != "" && own.ProjectID != f.ProjectID) || (own.WorkspaceID != "" && f.WorkspaceID != "" && own.WorkspaceID != f.WorkspaceID) {
+			return Listing[PastDelivery]{}, nil // Nothing of another project or workspace lies in scope.
+		}
+		f.ProjectID, f.WorkspaceID, f.Window = cmp.Or(own.ProjectID, f.ProjectID), cmp.Or(own.WorkspaceID, f.WorkspaceID), own.Window
+		key := func(d PastDelivery) string { return strconv.FormatInt(d.Sequence, 10) }
+		return list(b, call, "deliveries", f, page, key, func(p forgecroft.Page) ([]PastDelivery, error) { return b.pastDeliveries(ctx, call, f, p) })
+	})
 }
 
 // ListConfigDeliveries returns up to limit of the last deliveries of a credential config to workspaces in the caller's scope. It finds those among the newest
-// [deliveryWindow] events; the trail itself has all.
+// [DeliveryWindow] events; the trail itself has all.
 func (b *Broker) ListConfigDeliveries(ctx context.Context, call Call, id string, limit int) ([]PastDelivery, error) {
 	a := act{"credential_config.read", forgecroft.PermRead, "credential_config", id}
 	return read(ctx, b, call, a, func() ([]PastDelivery, error) {
@@ -34,7 +55,7 @@ func (b *Broker) ListConfigDeliveries(ctx context.Context, call Call, id string,
 		}
 		f := call.deliveries()
 		f.CredentialConfigID = id
-		return b.pastDeliveries(ctx, call, f, limit)
+		return b.pastDeliveries(ctx, call, f, forgecroft.Page{Limit: limit})
 	})
 }
 
@@ -51,18 +72,18 @@ func (b *Broker) ListKeyDeliveries(ctx context.Context, call Call, id string, li
 		}
 		f := call.deliveries()
 		f.ActorKeyID = id
-		return b.pastDeliveries(ctx, call, f, limit)
+		return b.pastDeliveries(ctx, call, f, forgecroft.Page{Limit: limit})
 	})
 }
 
 // deliveries narrows to those in the caller's scope.
 func (c Call) deliveries() forgecroft.DeliveryFilter {
-	return forgecroft.DeliveryFilter{ProjectID: c.Scope.ProjectID, WorkspaceID: c.Scope.WorkspaceID, Window: deliveryWindow}
+	return forgecroft.DeliveryFilter{ProjectID: c.Scope.ProjectID, WorkspaceID: c.Scope.WorkspaceID, Window: DeliveryWindow}
 }
 
 // pastDeliveries reads what the trail says.
-func (b *Broker) pastDeliveries(ctx context.Context, call Call, f forgecroft.DeliveryFilter, limit int) ([]PastDelivery, error) {
-	events, err := b.store.Deliveries(ctx, call.OrganizationID, f, limit)
+func (b *Broker) pastDeliveries(ctx context.Context, call Call, f forgecroft.DeliveryFilter, p forgecroft.Page) ([]PastDelivery, error) {
+	events, err := b.store.Deliveries(ctx, call.OrganizationID, f, p)
 	if err != nil {
 		return nil, fmt.Errorf("reading past deliveries: %w", err)
 	}
@@ -77,13 +98,18 @@ func (b *Broker) pastDeliveries(ctx context.Context, call Call, f forgecroft.Del
 func pastDelivery(e forgecroft.AuditEvent, configID string) PastDelivery {
 	var details struct {
 		Workspace   string `json:"workspace"`
+		Code        string `json:"code"`
+		RunID       string `json:"run_id"`
 		Credentials []struct {
 			ID      string `json:"credential_config_id"`
 			Version int64  `json:"secret_version"`
 		} `json:"credentials"`
 	}
 	_ = json.Unmarshal(e.Details, &details)
-	past := PastDelivery{Time: e.Time, Workspace: forgecroft.Related{Type: "workspace", ID: e.ObjectID, Name: details.Workspace}, Actor: e.ActorName, Outcome: e.Outcome}
+	past := PastDelivery{
+		Sequence: e.Sequence, Time: e.Time, Workspace: forgecroft.Related{Type: "workspace", ID: e.ObjectID, Name: details.Workspace},
+		ActorKeyID: e.ActorKeyID, Actor: e.ActorName, Outcome: e.Outcome, Code: details.Code, RunID: details.RunID, Credentials: len(details.Credentials),
+	}
 	for _, c := range details.Credentials {
 		if c.ID == configID {
 			past.Version = c.Version
@@ -98,7 +124,7 @@ type DeliveryCounts struct {
 	More   bool                       // older ones were not counted
 }
 
-// CountDeliveries counts the deliveries since a time to workspaces in the caller's scope, as far as they are among the newest [deliveryWindow] events.
+// CountDeliveries counts the deliveries since a time to workspaces in the caller's scope, as far as they are among the newest [DeliveryWindow] events.
 func (b *Broker) CountDeliveries(ctx context.Context, call Call, since time.Time) (DeliveryCounts, error) {
 	a := act{"workspace.list", forgecroft.PermRead, "workspace", ""}
 	return read(ctx, b, call, a, func() (DeliveryCounts, error) {
@@ -116,10 +142,10 @@ func (b *Broker) CountDeliveries(ctx context.Context, call Call, since time.Time
 // beyondWindow reports whether events since a time are older than those that are looked at.
 func (b *Broker) beyondWindow(ctx context.Context, call Call, since time.Time) (bool, error) {
 	head, err := b.store.AuditHead(ctx, call.OrganizationID)
-	if err != nil || head.Sequence <= deliveryWindow {
+	if err != nil || head.Sequence <= DeliveryWindow {
 		return false, err
 	}
-	page := forgecroft.Page{After: strconv.FormatInt(head.Sequence-deliveryWindow+1, 10), Limit: 1}
+	page := forgecroft.Page{After: strconv.FormatInt(head.Sequence-DeliveryWindow+1, 10), Limit: 1}
 	before, err := b.store.AuditEvents(ctx, call.OrganizationID, forgecroft.AuditFilter{}, page)
 	return len(before) > 0 && !before[0].Time.Before(since), err
 }

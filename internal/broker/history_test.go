@@ -2,6 +2,7 @@ package broker_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -79,6 +80,44 @@ func TestPastDeliveries(t *testing.T) {
 	check("within a project", past, err, third, first)
 	past, err = w.ListConfigDeliveries(t.Context(), w.as(forgecroft.RoleMember, forgecroft.KeyScope{ProjectID: theirs.ID, WorkspaceID: there.ID}), config.ID, 10)
 	check("within a workspace", past, err, second)
+
+	listed := func(name string, call broker.Call, f forgecroft.DeliveryFilter, want ...string) {
+		t.Helper()
+		var got []string
+		request := broker.PageRequest{Limit: 1}
+		for {
+			list, err := w.ListDeliveries(t.Context(), call, f, request)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			for _, p := range list.Items {
+				got = append(got, p.Workspace.Name+" "+p.Actor+" "+p.Code)
+			}
+			if request.Cursor = list.Next; request.Cursor == "" {
+				break
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("list of %s: got %q, want %q", name, got, want)
+		}
+	}
+	listed("all", w.owner, forgecroft.DeliveryFilter{}, "only owner credential_unavailable", "here ci credential_unavailable", "there owner ", "here ci ")
+	listed("a config, in a project", project, forgecroft.DeliveryFilter{CredentialConfigID: config.ID}, "here ci credential_unavailable", "here ci ")
+	listed("a workspace", w.owner, forgecroft.DeliveryFilter{WorkspaceID: there.ID}, "there owner ")
+	listed("another project", project, forgecroft.DeliveryFilter{ProjectID: theirs.ID})
+	listed("a workspace of another project", project, forgecroft.DeliveryFilter{WorkspaceID: there.ID})
+	listed("another workspace", w.as(forgecroft.RoleMember, forgecroft.KeyScope{ProjectID: mine.ID, WorkspaceID: only.ID}), forgecroft.DeliveryFilter{WorkspaceID: here.ID})
+	if _, err := w.ListDeliveries(t.Context(), w.as(forgecroft.RoleRunner, forgecroft.KeyScope{}), forgecroft.DeliveryFilter{}, broker.PageRequest{}); !errors.Is(err, forgecroft.KindForbidden) {
+		t.Errorf("a runner lists deliveries: %v", err)
+	}
+	among, err := w.CredentialConfigsAmong(t.Context(), project, []string{config.ID, failing.ID, config.ID, "no-id", here.ID})
+	if err != nil || len(among) != 2 || among[config.ID].Name != "settings" {
+		t.Errorf("configs among ids: got %v, %v", among, err)
+	}
+	foreign := w.mustConfig(t, "foreign", "plain", theirs.ID, "D", "EXAMPLE")
+	if among, err := w.CredentialConfigsAmong(t.Context(), project, []string{foreign.ID}); err != nil || len(among) != 0 {
+		t.Errorf("configs of another project: got %v, %v", among, err)
+	}
 
 	keyDeliveries := func(name string, call broker.Call, want ...brief) {
 		t.Helper()

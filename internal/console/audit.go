@@ -25,7 +25,8 @@ type AuditView struct {
 	Since, Until     string // days
 	Outcomes, Actors []Option
 	Filtered         bool
-	Older, Export    string
+	Older, Newer     string
+	Export           string
 	Check            string // where the whole chain is checked, with the filter of the page
 	Chain            ChainView
 }
@@ -90,7 +91,7 @@ func (c *Console) auditView(v *visit, filter forgecroft.AuditFilter, list broker
 	}
 	view := AuditView{
 		Action: v.query("action"), Object: v.query("object"), Since: v.query("since"), Until: v.query("until"), Outcomes: outcomeOptions(filter.Outcome),
-		Actors: actors, Filtered: filter != forgecroft.AuditFilter{}, Older: olderAt(v, Root+"audit", list.Next), Chain: chainView(list.Items, filter == forgecroft.AuditFilter{}, checkpoints.Items),
+		Actors: actors, Filtered: filter != forgecroft.AuditFilter{}, Older: olderAt(v, Root+"audit", list.Next), Newer: newerAt(v, Root+"audit"), Chain: chainView(list.Items, filter == forgecroft.AuditFilter{}, checkpoints.Items),
 		Export: exportAddress(v), Check: (&url.URL{Path: Root + "audit/check", RawQuery: v.URL.RawQuery}).String(),
 	}
 	if all != nil {

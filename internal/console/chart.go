@@ -13,6 +13,7 @@ const (
 	barWidth    = 10
 	barGap      = 3
 	chartHeight = 56
+	chartTick   = 6 // hours between the times below
 )
 
 // Chart is the deliveries of the last day, hour by hour.
@@ -22,8 +23,10 @@ type Chart struct {
 	Height       int
 	Total        int
 	Failed       int
-	Summary      string // for those who cannot see the bars
-	MoreThanSeen bool   // older deliveries of the day were not counted
+	Most         int      // in one hour: the top of the axis
+	Ticks        []string // times of the axis below, from the first bar to the last
+	Summary      string   // for those who cannot see the bars
+	MoreThanSeen bool     // older deliveries of the day were not counted
 }
 
 // Bar is one hour. Failed deliveries and denials stand on top of those that went well.
@@ -33,10 +36,11 @@ type Bar struct {
 	FailedY, FailedHigh int
 	Delivered, Failed   int
 	Hour                string
+	Href                string // the deliveries of the hour
 }
 
-// deliveries counts those of the last day. Who may not read what was delivered gets no chart.
-func (c *Console) deliveries(v *visit) (*Chart, error) {
+// chart counts the deliveries of the last day. Who may not read what was delivered gets no chart.
+func (c *Console) chart(v *visit) (*Chart, error) {
 	if !v.may(forgecroft.PermRead) {
 		return nil, nil
 	}
@@ -70,7 +74,12 @@ func newChart(start time.Time, delivered, failed []int) *Chart {
 	}
 	for i := range delivered {
 		b := Bar{X: i * (barWidth + barGap), Width: barWidth, Delivered: delivered[i], Failed: failed[i]}
-		b.Hour = start.Add(time.Duration(i) * time.Hour).UTC().Format("15:04")
+		hour := start.Add(time.Duration(i) * time.Hour).UTC()
+		b.Hour = hour.Format("15:04")
+		b.Href = deliveriesAddress("since", hour.Format(minuteLayout), "until", hour.Add(time.Hour).Format(minuteLayout))
+		if i%chartTick == 0 {
+			c.Ticks = append(c.Ticks, b.Hour)
+		}
 		b.Height, b.FailedHigh = scaled(delivered[i], tallest), scaled(failed[i], tallest)
 		b.Y = chartHeight - b.Height
 		b.FailedY = b.Y - b.FailedHigh
@@ -78,6 +87,8 @@ func newChart(start time.Time, delivered, failed []int) *Chart {
 		c.Total += delivered[i]
 		c.Failed += failed[i]
 	}
+	c.Most = tallest
+	c.Ticks = append(c.Ticks, "now")
 	c.Summary = fmt.Sprintf("%s and %s in the last 24 hours", count(c.Total, "delivery"), count(c.Failed, "refusal"))
 	if c.Total != 1 {
 		c.Summary = fmt.Sprintf("%d deliveries and %s in the last 24 hours", c.Total, count(c.Failed, "refusal"))

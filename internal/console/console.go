@@ -131,6 +131,8 @@ func (c *Console) routes() []route {
 		{path: "workspaces/{id}/attach", form: c.changingWorkspace, get: c.draft, post: c.attach},
 		{path: "workspaces/{id}/delete", form: c.changingWorkspace, get: c.confirmDeleteWorkspace, post: c.deleteWorkspace},
 
+		{path: "deliveries", get: c.deliveries},
+
 		{path: "projects", get: c.projects},
 		{path: "projects/new", form: creatingProjects, get: c.newProject, post: c.createProject},
 		{path: "projects/{id}", get: c.project},

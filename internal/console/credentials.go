@@ -2,7 +2,6 @@ package console
 
 import (
 	"errors"
-	"net/url"
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/broker"
@@ -23,6 +22,7 @@ type CredentialsView struct {
 	Project   *Link  // that project
 	Filtered  bool
 	Older     string // the next page; empty: this is the last one
+	Newer     string // the page before; empty: this is the first one
 	CanCreate bool
 }
 
@@ -60,7 +60,7 @@ func (c *Console) credentials(v *visit) (answer, error) {
 	}
 	view := CredentialsView{
 		Query: filter.Query, Types: typeOptions(types, filter.Type), States: stateOptions(filter.Verification), Scopes: scopeOptions(filter.Scope),
-		Filtered: filter != forgecroft.CredentialConfigFilter{}, Older: older(v, list.Next), CanCreate: v.mayCreate(),
+		Filtered: filter != forgecroft.CredentialConfigFilter{}, Older: older(v, list.Next), Newer: newer(v), CanCreate: v.mayCreate(),
 	}
 	if filter.ProjectID != "" {
 		link := linkTo(forgecroft.Related{Type: "project", ID: filter.ProjectID, Name: nameOf(names, filter.ProjectID)})
@@ -187,19 +187,6 @@ func (c *Console) someProjects(v *visit, needed ...string) ([]forgecroft.Project
 		}
 	}
 	return list.Items, nil
-}
-
-// older is the address of the next page of a list.
-func older(v *visit, cursor string) string { return olderAt(v, v.URL.Path, cursor) }
-
-// olderAt is the address of the next page of the list at a path.
-func olderAt(v *visit, path, cursor string) string {
-	if cursor == "" {
-		return ""
-	}
-	query := v.URL.Query()
-	query.Set("after", cursor)
-	return (&url.URL{Path: path, RawQuery: query.Encode()}).String()
 }
 
 func typeOptions(types forgecroft.Registry, chosen string) []Option {

@@ -422,7 +422,7 @@ func TestAuditCheckKeepsThePage(t *testing.T) {
 	if !strings.Contains(checked.Body, "events are intact") || strings.Count(checked.Body, "<code>project.create</code>") != 50 || strings.Contains(checked.Body, "<code>organization.create</code>") {
 		t.Fatalf("the check shows other events:\n%s", checked.Body)
 	}
-	older := b.get(link(checked, `href="([^"]+)">Older<`))
+	older := b.get(link(checked, `href="([^"]+)" rel="next"`))
 	if older.Status != http.StatusOK || strings.Count(older.Body, "<code>project.create</code>") != 10 {
 		t.Errorf("the older ones: status %d\n%s", older.Status, older.Body)
 	}

@@ -3,29 +3,46 @@ package console
 import (
 	"time"
 
+	"github.com/forgecroft/forgecroft/internal/broker"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
 
-// historyShown is how many deliveries the page of a credential shows.
+// historyShown is how many deliveries the page of an object shows.
 const historyShown = 8
 
-// DeliveryView is one delivery of a credential.
+// DeliveryView is one delivery.
 type DeliveryView struct {
-	At        time.Time
-	Workspace Link
-	Actor     string
-	Outcome   Badge
-	Version   int64
+	At          time.Time
+	Workspace   Link
+	Actor, By   string // the name of an API key, and its deliveries; By is empty if there is no key
+	Outcome     Badge
+	Code        string // why it failed; empty: it did not
+	RunID       string
+	Version     int64 // of the credential that was asked about; 0: none was
+	Credentials int
 }
 
 // history finds the last deliveries of a credential.
 func (c *Console) history(v *visit, config forgecroft.CredentialConfig) ([]DeliveryView, error) {
 	past, err := c.broker.ListConfigDeliveries(v.Context(), v.call(), config.ID, historyShown)
+	return deliveryViews(past), err
+}
+
+// deliveryViews words deliveries.
+func deliveryViews(past []broker.PastDelivery) []DeliveryView {
 	views := make([]DeliveryView, len(past))
 	for i, p := range past {
-		views[i] = DeliveryView{p.Time, linkTo(p.Workspace), p.Actor, outcomeBadge(p.Outcome), p.Version}
+		views[i] = DeliveryView{
+			At: p.Time, Workspace: linkTo(p.Workspace), Actor: p.Actor, Outcome: outcomeBadge(p.Outcome), Code: p.Code, RunID: p.RunID, Version: p.Version, Credentials: p.Credentials,
+		}
+		if p.Workspace.Name == "" {
+			views[i].Workspace.Name = shortID(p.Workspace.ID)
+		}
+		if p.ActorKeyID != "" {
+			views[i].By = deliveriesAddress("key", p.ActorKeyID)
+		}
 	}
-	return views, err
+	return views
 }
 
 // usesSearched is how many deliveries to an API key are looked through for workspaces.

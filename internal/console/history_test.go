@@ -2,6 +2,11 @@ package console_test
 
 import (
 	"context"
+	"fmt"
+	"html"
+	"net/http"
+	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -55,6 +60,111 @@ func TestDeliveriesInScope(t *testing.T) {
 				t.Errorf("the chart does not say %q:\n%s", tt.chart, home)
 			}
 		})
+	}
+}
+
+// TestDeliveriesPage filters deliveries by everything that the page offers. A key of one project never sees another's.
+func TestDeliveriesPage(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	first, second := mustCredential(t, s, "first", "generic_env", "TF_VAR_a", "EXAMPLE"), mustCredential(t, s, "second", "generic_env", "TF_VAR_b", "EXAMPLE")
+	project := must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "p"}))(t)
+	other := must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "q"}))(t)
+	shop := must(s.Owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: "shop-ws", ProjectID: project.ID, CredentialConfigIDs: []string{first.ID}}))(t)
+	data := must(s.Owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: "data-ws", ProjectID: other.ID, CredentialConfigIDs: []string{second.ID}}))(t)
+	ci := must(s.Owner.CreateAPIKey(t.Context(), sdk.CreateAPIKey{Name: "ci", Role: "runner"}))(t)
+	must(s.Owner.Deliver(t.Context(), shop.ID, sdk.DeliverRequest{}))(t)
+	must(must(sdk.New(s.URL, ci.Key))(t).Deliver(t.Context(), data.ID, sdk.DeliverRequest{}))(t)
+	reader := must(s.Owner.CreateAPIKey(t.Context(), sdk.CreateAPIKey{Name: "r", Role: "reader", ProjectID: project.ID}))(t)
+	owner, narrow := mustSignIn(t, s, s.OwnerKey), mustSignIn(t, s, reader.Key)
+	tests := []struct {
+		name, query string
+		b           *browser
+		shop, data  bool
+	}{
+		{"all", "", owner, true, true},
+		{"workspace", "workspace=" + shop.ID, owner, true, false},
+		{"credential", "credential=" + second.ID, owner, false, true},
+		{"key", "key=" + ci.APIKey.ID, owner, false, true},
+		{"outcome", "outcome=failed", owner, false, false},
+		{"since", "since=2099-01-01T00:00", owner, false, false},
+		{"until", "until=2000-01-01T00:00", owner, false, false},
+		{"range", "since=2000-01-01T00:00&until=2099-01-01T00:00", owner, true, true},
+		{"a key of one project", "", narrow, true, false},
+		{"a workspace of another project", "workspace=" + data.ID, narrow, false, false},
+		{"a project that the address names", "project=" + other.ID, narrow, true, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			p := tt.b.get("/console/deliveries?" + tt.query)
+			_, results, _ := strings.Cut(p.Body, `id="results"`)
+			for name, want := range map[string]bool{"shop-ws": tt.shop, "data-ws": tt.data} {
+				if got := strings.Contains(results, name); got != want || p.Status != http.StatusOK {
+					t.Errorf("status %d; a delivery to %s is shown: %v, want %v\n%s", p.Status, name, got, want, results)
+				}
+			}
+		})
+	}
+	if p := owner.get("/console/deliveries?since=yesterday"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, "Write a time as") {
+		t.Errorf("a time that is none: status %d\n%s", p.Status, p.Body)
+	}
+	if p := owner.get("/console/deliveries?since=2030-01-01T00:00&until=2029-01-01T00:00"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, "The end must be after the start") {
+		t.Errorf("a range that ends before it starts: status %d\n%s", p.Status, p.Body)
+	}
+	runner := mustSignIn(t, s, ci.Key)
+	if p := runner.get("/console/deliveries"); p.Status != http.StatusForbidden {
+		t.Errorf("a runner sees deliveries: status %d", p.Status)
+	}
+	if p := runner.get("/console/workspaces/" + shop.ID); p.Status != http.StatusOK || strings.Contains(p.Body, "Last deliveries") {
+		t.Errorf("a runner sees deliveries of a workspace: status %d\n%s", p.Status, p.Body)
+	}
+}
+
+// TestWorkspaceHealth shows the worst state of a workspace's credentials in the list, and each state on its page, before the deliveries and the environment.
+func TestWorkspaceHealth(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	project := must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: "p"}))(t)
+	settings, empty := mustCredential(t, s, "settings", "generic_env", "TF_VAR_a", "EXAMPLE"), mustCredential(t, s, "empty", "gcp_service_account")
+	unasked := mustCredential(t, s, "unasked", "aws_static", "access_key_id", accessKeyID, "secret_access_key", secretAccessKey)
+	b := mustSignIn(t, s, s.OwnerKey)
+	for want, ids := range map[string][]string{
+		"no credentials": nil, ">healthy<": {settings.ID}, "1 without secrets": {settings.ID, empty.ID, unasked.ID}, "1 not verified": {settings.ID, unasked.ID},
+	} {
+		w := must(s.Owner.CreateWorkspace(t.Context(), sdk.CreateWorkspace{Name: "w" + strings.Trim(want, "<>"), ProjectID: project.ID, CredentialConfigIDs: ids}))(t)
+		if list := b.get("/console/workspaces?q=" + url.QueryEscape(w.Name)); !strings.Contains(list.Body, want) {
+			t.Errorf("the list does not say %q:\n%s", want, list.Body)
+		}
+		p := b.get("/console/workspaces/" + w.ID)
+		health, deliveries, environment := strings.Index(p.Body, ">Credentials</h2>"), strings.Index(p.Body, "Last deliveries"), strings.Index(p.Body, "The environment of")
+		if health < 0 || health > deliveries || deliveries > environment || strings.Count(p.Body, `class="with-icon"`) != len(ids) {
+			t.Errorf("%s: the sections begin at %d, %d and %d:\n%s", want, health, deliveries, environment, p.Body)
+		}
+	}
+}
+
+// TestNewerAndOlder walks through three pages and back: every page is the same again.
+func TestNewerAndOlder(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	for i := range 105 {
+		must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: fmt.Sprintf("p-%03d", i)}))(t)
+	}
+	b := mustSignIn(t, s, s.OwnerKey)
+	link := func(p page, rel string) string {
+		m := regexp.MustCompile(`href="([^"]*)" rel="` + rel + `"`).FindStringSubmatch(p.Body)
+		if m == nil {
+			return ""
+		}
+		return html.UnescapeString(m[1])
+	}
+	rows := func(p page) string { return strings.Join(regexp.MustCompile(`p-\d{3}`).FindAllString(p.Body, -1), " ") }
+	first := b.get("/console/projects?q=p-")
+	second := b.get(link(first, "next"))
+	third := b.get(link(second, "next"))
+	if link(first, "prev") != "" || link(third, "next") != "" || !strings.Contains(rows(third), "p-000") {
+		t.Fatalf("the ends of the list: before the first page %q, after the last one %q", link(first, "prev"), link(third, "next"))
+	}
+	back := b.get(link(third, "prev"))
+	if rows(back) != rows(second) || rows(b.get(link(back, "prev"))) != rows(first) || rows(b.get(link(back, "next"))) != rows(third) {
+		t.Errorf("back from the third page: got %s, want %s", rows(back), rows(second))
 	}
 }
 

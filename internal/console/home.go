@@ -81,7 +81,7 @@ func (c *Console) home(v *visit) (answer, error) {
 	if view.Health, err = c.health(v); err != nil {
 		return answer{}, err
 	}
-	if view.Chart, err = c.deliveries(v); err != nil {
+	if view.Chart, err = c.chart(v); err != nil {
 		return answer{}, err
 	}
 	return show(v.page("Home", "home", view))

@@ -22,6 +22,7 @@ var keyDays = []Option{{"30", "30 days", false}, {"90", "90 days", false}, {"365
 type KeysView struct {
 	Rows  []KeyRow
 	Older string
+	Newer string
 }
 
 func (KeysView) template() string { return "keys" }
@@ -55,7 +56,7 @@ func (c *Console) keys(v *visit) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	view := KeysView{Older: older(v, list.Next)}
+	view := KeysView{Older: older(v, list.Next), Newer: newer(v)}
 	for _, k := range list.Items {
 		view.Rows = append(view.Rows, keyRow(v, names, k))
 	}

@@ -14,6 +14,7 @@ type ProjectsView struct {
 	Query     string
 	Filtered  bool
 	Older     string
+	Newer     string
 	CanCreate bool
 }
 
@@ -46,7 +47,7 @@ func (c *Console) projects(v *visit) (answer, error) {
 		return answer{}, err
 	}
 	view := ProjectsView{
-		Query: filter.Query, Filtered: filter.Query != "", Older: older(v, list.Next),
+		Query: filter.Query, Filtered: filter.Query != "", Older: older(v, list.Next), Newer: newer(v),
 		CanCreate: v.mayCreateProjects(),
 	}
 	for _, p := range list.Items {

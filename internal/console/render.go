@@ -110,7 +110,7 @@ func Render(p Page) ([]byte, error) {
 }
 
 // Moment is a time as people read it: how long ago, with the exact time on hover.
-type Moment struct{ Text, Exact, Machine string }
+type Moment struct{ Text, Exact, Sortable, Machine string }
 
 // newMoment words a time as seen from now. The zero time is never.
 func newMoment(now, t time.Time) Moment {
@@ -118,7 +118,7 @@ func newMoment(now, t time.Time) Moment {
 		return Moment{Text: "never"}
 	}
 	t = t.UTC()
-	return Moment{Text: relative(now.Sub(t)), Exact: t.Format("2 January 2006, 15:04:05 UTC"), Machine: t.Format(time.RFC3339)}
+	return Moment{Text: relative(now.Sub(t)), Exact: t.Format("2 January 2006, 15:04:05 UTC"), Sortable: t.Format("2006-01-02 15:04:05"), Machine: t.Format(time.RFC3339)}
 }
 
 // relative words a distance of time; a negative one lies ahead.

@@ -147,7 +147,7 @@ func TestOldDelivery(t *testing.T) {
 		must(s.Owner.CreateProject(t.Context(), sdk.CreateProject{Name: fmt.Sprint("later-", i)}))(t)
 	}
 	b := mustSignIn(t, s, s.OwnerKey)
-	if p := b.get("/console/credentials/" + k.env.ID); !strings.Contains(p.Body, "Last deliveries") || !strings.Contains(p.Body, "version 1 to") {
+	if p := b.get("/console/credentials/" + k.env.ID); !strings.Contains(p.Body, "Last deliveries") || !strings.Contains(p.Body, "<small>version 1") {
 		t.Errorf("the delivery is not there:\n%s", p.Body)
 	}
 	if p := b.get("/console/"); !strings.Contains(p.Body, "1 delivery and 0 refusals") {

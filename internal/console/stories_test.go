@@ -79,7 +79,7 @@ func with(p console.Page, problem *console.Problem) console.Page {
 func stories() []story {
 	var all []story
 	for _, tell := range []func() []story{
-		homeStories, credentialsStories, credentialStories, formStories, secretsStories, pasteStories, workspaceStories, draftStories, projectStories, keyStories, auditStories,
+		homeStories, credentialsStories, credentialStories, formStories, secretsStories, pasteStories, workspaceStories, deliveryStories, draftStories, projectStories, keyStories, auditStories,
 		systemStories, dangerStories, gateStories, wholeStories,
 	} {
 		all = append(all, tell()...)
@@ -112,8 +112,8 @@ func homeStories() []story {
 				{Tone: "warn", Title: "Never verified", Advice: "One click asks the provider whether they work.", Links: []console.Link{credential, other}, Rest: 7},
 			},
 			Chart: &console.Chart{
-				Width: 23, Height: 56, Total: 42, Failed: 2, MoreThanSeen: true, Summary: "42 deliveries in the last 24 hours, 2 refused.",
-				Bars: []console.Bar{{X: 0, Width: 10, Y: 20, Height: 36, Delivered: 30, Hour: "10:00"}, {X: 13, Width: 10, Y: 40, Height: 12, FailedY: 52, FailedHigh: 4, Delivered: 10, Failed: 2, Hour: "11:00"}},
+				Width: 23, Height: 56, Most: 30, Ticks: []string{"10:00", "now"}, Total: 42, Failed: 2, MoreThanSeen: true, Summary: "42 deliveries in the last 24 hours, 2 refused.",
+				Bars: []console.Bar{{X: 0, Width: 10, Y: 20, Height: 36, Delivered: 30, Hour: "10:00", Href: "/console/deliveries?since=2026-03-01T10%3A00"}, {X: 13, Width: 10, Y: 40, Height: 12, FailedY: 52, FailedHigh: 4, Delivered: 10, Failed: 2, Hour: "11:00", Href: "/console/deliveries?since=2026-03-01T11%3A00"}},
 			},
 		})})
 	}
@@ -207,7 +207,7 @@ func fullCredential(w words) console.CredentialView {
 		Hidden: []string{"Secret access key"}, Sets: []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}, Source: &other, Users: []console.Link{workspace, other}, AllUsers: "/console/workspaces?credential=" + firstID,
 		Result:     &console.ResultView{Badge: valid, Identity: "arn:aws:iam::123456789012:user/ci", Warnings: []string{"The key is older than a year."}, ExpiresAt: now.Add(10 * 24 * time.Hour), CheckedAt: now.Add(-time.Hour), Version: 3},
 		Versions:   []console.VersionView{{Number: 3, At: now.Add(-72 * time.Hour), By: w.person, Current: true}, {Number: 2, At: now.Add(-96 * time.Hour), By: w.person}},
-		Deliveries: []console.DeliveryView{{At: now.Add(-5 * time.Minute), Workspace: workspace, Actor: w.person, Outcome: console.Badge{Tone: "good", Text: "delivered"}, Version: 3}},
+		Deliveries: deliveryRows(w, 2, 3),
 		CanChange:  true, CanVerify: true,
 	}
 }
@@ -313,17 +313,59 @@ func environment(w words, broken bool) console.EnvironmentView {
 	return e
 }
 
+// deliveryRows are deliveries, every second one failed. version is that of the credential that was asked about; 0: none was.
+func deliveryRows(w words, n int, version int64) []console.DeliveryView {
+	_, _, workspace, _ := places(w)
+	rows := make([]console.DeliveryView, n)
+	for i := range rows {
+		rows[i] = console.DeliveryView{
+			At: now.Add(-time.Duration(i) * time.Hour), Workspace: workspace, Actor: w.person, By: "/console/deliveries?key=" + firstID, RunID: w.credential, Version: version, Credentials: 2,
+			Outcome: console.Badge{Tone: "good", Text: "allowed"},
+		}
+		if i%2 == 1 {
+			rows[i].Outcome, rows[i].Code = console.Badge{Tone: "warn", Text: "failed"}, "secret_unreadable"
+		}
+	}
+	return rows
+}
+
+func deliveryStories() []story {
+	view := func(w words, n int) console.DeliveriesView {
+		return console.DeliveriesView{
+			Rows: deliveryRows(w, n, 0), Workspaces: choices("All workspaces", w.workspace), Credentials: choices("All credentials", w.credential), Keys: choices("Anybody", w.person),
+			Outcomes: choices("Any outcome", "allowed"), Window: 20000,
+		}
+	}
+	filtered := view(plain, 0)
+	filtered.Filtered, filtered.Keys, filtered.Key = true, nil, firstID
+	wrong := filtered
+	wrong.Since = "yesterday"
+	told := []story{
+		{"deliveries", "empty", at("Deliveries", "deliveries", plain, view(plain, 0))},
+		{"deliveries", "one", at("Deliveries", "deliveries", plain, view(plain, 1))},
+		{"deliveries", "none-match", at("Deliveries", "deliveries", plain, filtered)},
+		{"deliveries", "error", with(at("Deliveries", "deliveries", plain, wrong), refused)},
+		{"deliveries", "degraded", with(at("Deliveries", "deliveries", plain, filtered), degraded)},
+	}
+	for _, w := range voices {
+		many := view(w, manyRows)
+		many.Filtered, many.Older, many.Newer = true, "/console/deliveries?after=x", "/console/deliveries"
+		told = append(told, story{"deliveries", w.state, at("Deliveries", "deliveries", w, many)})
+	}
+	return told
+}
+
 func workspaceStories() []story {
 	list := func(w words, n int) console.WorkspacesView {
 		view := console.WorkspacesView{Projects: choices("All projects", w.project), CanCreate: true}
 		for i := range n {
-			view.Rows = append(view.Rows, console.WorkspaceRow{Href: "/console/workspaces/" + firstID, Name: fmt.Sprintf("%s %d", w.workspace, i), Description: w.text, Project: w.project, Credentials: i, LastDelivered: now.Add(-time.Duration(i) * time.Hour)})
+			view.Rows = append(view.Rows, console.WorkspaceRow{Href: "/console/workspaces/" + firstID, Name: fmt.Sprintf("%s %d", w.workspace, i), Description: w.text, Project: w.project, Credentials: i, Health: []console.Badge{{Tone: "bad", Text: "1 invalid"}, {Tone: "good", Text: "healthy"}}[i%2], LastDelivered: now.Add(-time.Duration(i) * time.Hour)})
 		}
 		return view
 	}
 	one := func(w words, e console.EnvironmentView) console.Page {
 		_, _, _, project := places(w)
-		return at(w.workspace, "workspaces", w, console.WorkspaceView{ID: firstID, Name: w.workspace, Description: w.text, Project: &project, LastDelivered: now.Add(-time.Hour), CreatedAt: now.Add(-48 * time.Hour), Environment: e, CanChange: true})
+		return at(w.workspace, "workspaces", w, console.WorkspaceView{ID: firstID, Name: w.workspace, Description: w.text, Project: &project, LastDelivered: now.Add(-time.Hour), CreatedAt: now.Add(-48 * time.Hour), Environment: e, Credentials: credentialRows(w, len(e.Sources)), Deliveries: deliveryRows(w, len(e.Sources), 0), Reads: true, CanChange: true})
 	}
 	filtered := list(plain, 0)
 	filtered.Filtered, filtered.Query = true, "nothing"

@@ -18,6 +18,7 @@ type WorkspacesView struct {
 	With       *Link  // that one
 	Filtered   bool
 	Older      string
+	Newer      string
 	CanCreate  bool
 }
 
@@ -27,6 +28,7 @@ func (WorkspacesView) template() string { return "workspaces" }
 type WorkspaceRow struct {
 	Href, Name, Description, Project string
 	Credentials                      int
+	Health                           Badge // of its credentials; zero: the viewer may not read them
 	LastDelivered                    time.Time
 }
 
@@ -47,7 +49,7 @@ func (c *Console) workspaces(v *visit) (answer, error) {
 	}
 	view := WorkspacesView{
 		Query: filter.Query, Projects: []Option{{Label: "All projects"}}, Filtered: filter != forgecroft.WorkspaceFilter{},
-		Older: older(v, list.Next), CanCreate: v.mayCreate(),
+		Older: older(v, list.Next), Newer: newer(v), CanCreate: v.mayCreate(),
 	}
 	if filter.CredentialConfigID != "" {
 		known, err := c.broker.Names(v.Context(), v.call(), []string{filter.CredentialConfigID})
@@ -62,8 +64,18 @@ func (c *Console) workspaces(v *visit) (answer, error) {
 		names[p.ID] = p.Name
 		view.Projects = append(view.Projects, Option{p.ID, p.Name, p.ID == filter.ProjectID})
 	}
+	attached, types, err := c.attachedConfigs(v, list.Items...)
+	if err != nil {
+		return answer{}, err
+	}
 	for _, w := range list.Items {
-		view.Rows = append(view.Rows, WorkspaceRow{Root + "workspaces/" + w.ID, w.Name, w.Description, names[w.ProjectID], len(w.CredentialConfigIDs), w.LastDeliveredAt})
+		row := WorkspaceRow{
+			Href: Root + "workspaces/" + w.ID, Name: w.Name, Description: w.Description, Project: names[w.ProjectID], Credentials: len(w.CredentialConfigIDs), LastDelivered: w.LastDeliveredAt,
+		}
+		if attached != nil {
+			row.Health = healthOf(types, attached, w)
+		}
+		view.Rows = append(view.Rows, row)
 	}
 	return show(v.page("Workspaces", "workspaces", view))
 }
@@ -74,6 +86,9 @@ type WorkspaceView struct {
 	Project                  *Link
 	LastDelivered, CreatedAt time.Time
 	Environment              EnvironmentView
+	Credentials              []CredentialRow // in the order of delivery
+	Deliveries               []DeliveryView
+	Reads                    bool // the viewer may read credentials and deliveries
 	CanChange                bool
 }
 
@@ -131,6 +146,9 @@ func (c *Console) workspace(v *visit) (answer, error) {
 		}
 		link := linkTo(forgecroft.Related{Type: "project", ID: project.ID, Name: project.Name})
 		view.Project = &link
+		if err := c.workspaceHealth(v, w, &view); err != nil {
+			return answer{}, err
+		}
 	}
 	return show(v.page(w.Name, "workspaces", view))
 }

@@ -174,7 +174,9 @@ type DeliveryFilter struct {
 	WorkspaceID        string
 	CredentialConfigID string // of a config, or of what could not be had of it
 	ActorKeyID         string
+	Outcome            string
 	Since              time.Time // inclusive
+	Until              time.Time // exclusive
 	Window             int64     // how many of the newest events, of whatever kind, are looked at; it must be set: no index finds deliveries
 }
 

@@ -168,6 +168,8 @@ type WorkspaceWriter interface {
 type CredentialConfigReader interface {
 	CredentialConfig(ctx context.Context, organizationID, id string) (CredentialConfig, error)
 	CredentialConfigs(ctx context.Context, organizationID string, f CredentialConfigFilter, p Page) ([]CredentialConfig, error)
+	// CredentialConfigsAmong lists those of some configs that exist, the newest first, each once.
+	CredentialConfigsAmong(ctx context.Context, organizationID string, ids []string) ([]CredentialConfig, error)
 	// CredentialConfigUsers lists up to limit workspaces that have the config attached and credential configs that name it as source.
 	CredentialConfigUsers(ctx context.Context, organizationID, id string, limit int) ([]Related, error)
 	// SecretVersions lists the versions of a config, the newest first, whether or not their secrets are still in the vault.
@@ -226,8 +228,8 @@ type AuditReader interface {
 	// AuditEvents lists events by sequence; Page.After is the sequence of the last one, in decimal.
 	AuditEvents(ctx context.Context, organizationID string, f AuditFilter, p Page) ([]AuditEvent, error)
 	AuditHead(ctx context.Context, organizationID string) (AuditHead, error)
-	// Deliveries lists up to limit deliveries, the newest first.
-	Deliveries(ctx context.Context, organizationID string, f DeliveryFilter, limit int) ([]AuditEvent, error)
+	// Deliveries lists deliveries, the newest first; Page.After is the sequence of the last one, in decimal.
+	Deliveries(ctx context.Context, organizationID string, f DeliveryFilter, p Page) ([]AuditEvent, error)
 	// DeliveryCounts counts deliveries by hour and outcome, in this order.
 	DeliveryCounts(ctx context.Context, organizationID string, f DeliveryFilter) ([]DeliveryCount, error)
 	// AuditCheckpoints lists checkpoints, the newest first.

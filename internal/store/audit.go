@@ -42,15 +42,24 @@ func (r reader) AuditEvents(ctx context.Context, organizationID string, f forgec
 	if f.Ascending {
 		order, behind = " ASC", "sequence >"
 	}
-	if p.After != "" {
-		sequence, err := strconv.ParseInt(p.After, 10, 64)
-		if err != nil {
-			return nil, forgecroft.Errorf(forgecroft.KindMalformed, "invalid_cursor", "The page does not start at the number of an audit event.")
-		}
-		c.and(behind, sequence)
+	if err := c.behind(behind, p.After); err != nil {
+		return nil, err
 	}
 	return all(ctx, r, scanAuditEvent, "SELECT "+auditColumns+" FROM audit_events WHERE organization_id = $1"+c.text.String()+
 		" ORDER BY sequence"+order+" LIMIT "+c.bind(int64(p.Limit)), c.args...)
+}
+
+// behind continues a list of events after a sequence, in decimal. The condition ends where the sequence belongs.
+func (c *conditions) behind(condition, after string) error {
+	if after == "" {
+		return nil
+	}
+	sequence, err := strconv.ParseInt(after, 10, 64)
+	if err != nil {
+		return forgecroft.Errorf(forgecroft.KindMalformed, "invalid_cursor", "The page does not start at the number of an audit event.")
+	}
+	c.and(condition, sequence)
+	return nil
 }
 
 // action narrows to one action, or to those of a noun with a trailing dot.
@@ -72,10 +81,13 @@ func (r reader) AuditHead(ctx context.Context, organizationID string) (forgecrof
 }
 
 // Deliveries implements [forgecroft.AuditReader].
-func (r reader) Deliveries(ctx context.Context, organizationID string, f forgecroft.DeliveryFilter, limit int) ([]forgecroft.AuditEvent, error) {
+func (r reader) Deliveries(ctx context.Context, organizationID string, f forgecroft.DeliveryFilter, p forgecroft.Page) ([]forgecroft.AuditEvent, error) {
 	c := deliveries(organizationID, f)
+	if err := c.behind("sequence <", p.After); err != nil {
+		return nil, err
+	}
 	return all(ctx, r, scanAuditEvent, "SELECT "+auditColumns+" FROM audit_events WHERE organization_id = $1"+c.text.String()+
-		" ORDER BY sequence DESC LIMIT "+c.bind(int64(limit)), c.args...)
+		" ORDER BY sequence DESC LIMIT "+c.bind(int64(p.Limit)), c.args...)
 }
 
 // DeliveryCounts implements [forgecroft.AuditReader].
@@ -94,6 +106,7 @@ func deliveries(organizationID string, f forgecroft.DeliveryFilter) *conditions 
 	c.equal("action", forgecroft.ActionDeliver)
 	c.equal("object_id", f.WorkspaceID)
 	c.equal("actor_key_id", f.ActorKeyID)
+	c.equal("outcome", f.Outcome)
 	if f.ProjectID != "" {
 		c.and("object_id IN (SELECT id FROM workspaces WHERE organization_id = $1 AND project_id =", f.ProjectID)
 		c.text.WriteString(")")
@@ -104,6 +117,9 @@ func deliveries(organizationID string, f forgecroft.DeliveryFilter) *conditions 
 	}
 	if !f.Since.IsZero() {
 		c.and("time >=", f.Since.UnixMicro())
+	}
+	if !f.Until.IsZero() {
+		c.and("time <", f.Until.UnixMicro())
 	}
 	return c
 }

@@ -67,6 +67,16 @@ func (r reader) CredentialConfigs(ctx context.Context, organizationID string, f 
 	return all(ctx, r, scanConfigWithUsers, text+" ORDER BY sort_id DESC LIMIT "+c.bind(int64(p.Limit)), c.args...)
 }
 
+// CredentialConfigsAmong implements [forgecroft.CredentialConfigReader].
+func (r reader) CredentialConfigsAmong(ctx context.Context, organizationID string, ids []string) ([]forgecroft.CredentialConfig, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	c := narrow(organizationID)
+	text := "SELECT " + configColumns + configUsers + " FROM credential_configs c WHERE c.organization_id = $1 AND c.id IN " + c.among(ids) + " ORDER BY c.id DESC"
+	return all(ctx, r, scanConfigWithUsers, text, c.args...)
+}
+
 // scopeCondition narrows a list to one level.
 func scopeCondition(scope string) string {
 	switch scope {

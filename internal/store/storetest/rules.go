@@ -70,6 +70,10 @@ func testForeignLists(t *testing.T, f *fixture, p forgecroft.Project, w forgecro
 			l, err := s.CredentialConfigs(ctx, other, forgecroft.CredentialConfigFilter{VisibleTo: p.ID}, page)
 			return len(l), err
 		},
+		"CredentialConfigsAmong": func() (int, error) {
+			l, err := s.CredentialConfigsAmong(ctx, other, []string{c.ID})
+			return len(l), err
+		},
 		"CredentialConfigUsers": func() (int, error) { l, err := s.CredentialConfigUsers(ctx, other, c.ID, 10); return len(l), err },
 		"SecretVersions":        func() (int, error) { l, err := s.SecretVersions(ctx, other, c.ID, 10); return len(l), err },
 		"APIKeys": func() (int, error) {
@@ -81,7 +85,7 @@ func testForeignLists(t *testing.T, f *fixture, p forgecroft.Project, w forgecro
 			return len(l), err
 		},
 		"Deliveries": func() (int, error) {
-			l, err := s.Deliveries(ctx, other, forgecroft.DeliveryFilter{WorkspaceID: w.ID, Window: 100}, 10)
+			l, err := s.Deliveries(ctx, other, forgecroft.DeliveryFilter{WorkspaceID: w.ID, Window: 100}, forgecroft.Page{Limit: 10})
 			return len(l), err
 		},
 		"DeliveryCounts": func() (int, error) {

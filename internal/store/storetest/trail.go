@@ -132,18 +132,26 @@ func testDeliveries(t *testing.T, f *fixture) {
 		{"a config's", forgecroft.DeliveryFilter{Window: 100, CredentialConfigID: config.ID}, []int64{2}, counts(1, 0, 0)},
 		{"a key's", forgecroft.DeliveryFilter{Window: 100, ActorKeyID: "k-2"}, []int64{2}, counts(1, 0, 0)},
 		{"since", forgecroft.DeliveryFilter{Window: 100, Since: hour.Add(2 * time.Minute)}, []int64{5, 3}, counts(0, 1, 1)},
+		{"until", forgecroft.DeliveryFilter{Window: 100, Until: hour.Add(2 * time.Minute)}, []int64{2, 1}, counts(2, 0, 0)},
+		{"failed", forgecroft.DeliveryFilter{Window: 100, Outcome: forgecroft.OutcomeFailed}, []int64{3}, counts(0, 1, 0)},
 		{"none", forgecroft.DeliveryFilter{Window: 100, WorkspaceID: f.id()}, nil, nil},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var got []int64
-			for _, e := range must(f.store.Deliveries(ctx, org, test.filter, 10))(t) {
+			for _, e := range must(f.store.Deliveries(ctx, org, test.filter, forgecroft.Page{Limit: 10}))(t) {
 				got = append(got, e.Sequence)
 			}
 			same(t, got, test.want)
 			same(t, must(f.store.DeliveryCounts(ctx, org, test.filter))(t), test.counts)
-			if one := must(f.store.Deliveries(ctx, org, test.filter, 1))(t); len(test.want) > 0 && (len(one) != 1 || one[0].Sequence != test.want[0]) {
+			if one := must(f.store.Deliveries(ctx, org, test.filter, forgecroft.Page{Limit: 1}))(t); len(test.want) > 0 && (len(one) != 1 || one[0].Sequence != test.want[0]) {
 				t.Errorf("the first one alone: got %+v", one)
+			}
+			if len(test.want) > 1 {
+				next := must(f.store.Deliveries(ctx, org, test.filter, forgecroft.Page{After: fmt.Sprint(test.want[0]), Limit: 1}))(t)
+				if len(next) != 1 || next[0].Sequence != test.want[1] {
+					t.Errorf("after the first one: got %+v", next)
+				}
 			}
 		})
 	}
