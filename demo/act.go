@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -91,8 +90,8 @@ func (s *stage) shell(ctx context.Context, line string) (output []byte, code int
 		return nil, 0, err
 	}
 	cmd.Dir = s.path("work")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
+	ownGroup(cmd)
+	cmd.Cancel = func() error { return endGroup(cmd) }
 	cmd.WaitDelay = graceTime
 	output, err = cmd.CombinedOutput()
 	if ctx.Err() != nil {

@@ -55,7 +55,7 @@ func (s *server) start(ctx context.Context) error {
 	defer log.Close() // the process has it
 	cmd := exec.Command(s.binary, "server", "--data-dir", filepath.Join(s.dir, "data"), "--listen", s.listen, "--owner-key-file", s.ownerKey)
 	cmd.Env, cmd.Dir, cmd.Stdout, cmd.Stderr = s.environ, s.dir, log, log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	ownGroup(cmd)
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("starting the server (built with: make build): %w", err)
 	}

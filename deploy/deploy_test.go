@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package deploy_test holds the examples of this directory against the program: a setting that is named here exists, and the server runs as they say.
 package deploy_test
 

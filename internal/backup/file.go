@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"github.com/forgecroft/forgecroft/internal/host"
 )
 
 // WriteFile makes the file of a backup, which must not exist yet: it is written beside, made durable, checked as [Open] does, and only then gets its
@@ -16,7 +18,7 @@ func WriteFile(path string, write func(io.Writer) error) (_ Manifest, err error)
 	if _, err := os.Lstat(path); err == nil {
 		return Manifest{}, fmt.Errorf("%s is there already: choose another name", path)
 	}
-	f, err := os.CreateTemp(directory, ".forgecroft-backup-*") // mode 0600
+	f, err := host.CreateTempPrivate(directory, ".forgecroft-backup-*")
 	if err != nil {
 		return Manifest{}, fmt.Errorf("making the backup file: %w", err)
 	}
@@ -42,7 +44,7 @@ func WriteFile(path string, write func(io.Writer) error) (_ Manifest, err error)
 	if err := name(f.Name(), path); err != nil {
 		return Manifest{}, fmt.Errorf("naming the backup file: %w", err)
 	}
-	return archive.Manifest, syncDirectory(directory)
+	return archive.Manifest, host.SyncDirectory(directory)
 }
 
 // name gives a file its name. A link, unlike a rename, never replaces anything, but not every file system that backups lie on has links.
@@ -55,13 +57,4 @@ func name(temp, path string) error {
 		return errors.Join(err, fs.ErrExist)
 	}
 	return os.Rename(temp, path)
-}
-
-// syncDirectory makes a new name in a directory durable.
-func syncDirectory(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

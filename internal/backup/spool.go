@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/forgecroft/forgecroft/internal/host"
 	"github.com/forgecroft/forgecroft/internal/store"
 )
 
@@ -25,12 +26,9 @@ type spool struct {
 
 // newSpool makes a spool in a directory.
 func newSpool(dir string) (*spool, error) {
-	f, err := os.CreateTemp(dir, ".backup-*") // mode 0600
+	f, err := host.CreateNameless(dir)
 	if err != nil {
 		return nil, fmt.Errorf("making a file for the backup: %w", err)
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(fmt.Errorf("making a file for the backup: %w", err), f.Close())
 	}
 	return &spool{file: f}, nil
 }

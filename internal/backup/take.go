@@ -8,10 +8,10 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"syscall"
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/host"
 	"github.com/forgecroft/forgecroft/internal/store"
 	"github.com/forgecroft/forgecroft/internal/vault/envelope"
 )
@@ -75,7 +75,7 @@ func Take(ctx context.Context, s Source) (_ *Taken, err error) {
 // homeless gives the failure to make a file where the backup is to be collected its meaning: an operator who reads it knows what to mount, or to set. A
 // container without a writable /tmp is the usual one.
 func (s Source) homeless(err error) error {
-	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) && !errors.Is(err, syscall.EROFS) && !errors.Is(err, syscall.ENOTDIR) {
+	if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) && !host.IsReadOnly(err) && !host.IsNotDirectory(err) {
 		return err
 	}
 	message := fmt.Sprintf("The backup cannot be collected in %s: the server must be able to write there, and there must be space for a backup.", s.Dir)
@@ -88,7 +88,7 @@ func (s Source) homeless(err error) error {
 
 // full gives the failure of a full disk its meaning.
 func full(err error) error {
-	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+	if !host.IsFull(err) {
 		return err
 	}
 	return &forgecroft.Error{

@@ -15,6 +15,7 @@ import (
 	"github.com/adrg/xdg"
 	"github.com/spf13/cobra"
 
+	"github.com/forgecroft/forgecroft/internal/host"
 	"github.com/forgecroft/forgecroft/sdk"
 )
 
@@ -64,14 +65,14 @@ func (a *app) loadProfiles() (profiles, error) {
 // save writes the file, whole or not at all.
 func (a *app) saveProfiles(p profiles) error {
 	path := a.profilesPath()
-	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+	if err := host.MakePrivateDir(filepath.Dir(path)); err != nil {
 		return fmt.Errorf("saving the profile: %w", err)
 	}
 	text, err := json.MarshalIndent(p, "", "  ")
 	if err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(filepath.Dir(path), ".config-*") // mode 0600
+	temp, err := host.CreateTempPrivate(filepath.Dir(path), ".config-*")
 	if err != nil {
 		return fmt.Errorf("saving the profile: %w", err)
 	}
@@ -89,8 +90,8 @@ func readPrivate(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		return nil, fmt.Errorf("%s holds an API key, but others may read it (mode %04o); run: chmod 600 %s", path, info.Mode().Perm(), path)
+	if err := host.CheckUnread(path, info); err != nil {
+		return nil, fmt.Errorf("%s holds an API key, but %w", path, err)
 	}
 	return os.ReadFile(path)
 }

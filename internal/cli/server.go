@@ -51,7 +51,9 @@ func (a *app) serverConfig(c *cobra.Command) (server.Config, error) {
 		return config, usage("%w", err)
 	}
 	if keys := a.getenv("FORGECROFT_KEY"); keys != "" {
-		return config, passKeysByPipe(keys) // It returns only when that fails.
+		if err := hideKeys(keys); err != nil {
+			return config, err
+		}
 	}
 	config.Version = version
 	return config, nil

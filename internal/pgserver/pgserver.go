@@ -36,7 +36,7 @@ const (
 type Server struct {
 	dir   string // the cluster's, and the socket's
 	port  int
-	owner *syscall.Credential // who runs it; nil: we do
+	owner *owner // who runs it; nil: this process's user
 	cmd   *exec.Cmd
 	done  chan struct{}
 	leash io.Closer // lets the watchdog go
@@ -65,7 +65,7 @@ func New(settings string) (*Server, error) {
 // watch starts a process that ends with ours, however that ends, and then stops the server and removes what it kept.
 func (s *Server) watch() error {
 	dog := exec.Command("sh", "-c", `trap "" INT TERM; cat; read -r pid <"$0/data/postmaster.pid" && kill -QUIT "$pid"; rm -rf "$0"`, s.dir)
-	dog.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	dog.SysProcAttr = attributes(nil)
 	input, err := dog.StdinPipe()
 	if err != nil {
 		return err
@@ -138,7 +138,7 @@ func (s *Server) become(name string) error {
 	if err != nil {
 		return err
 	}
-	s.owner = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	s.owner = &owner{uint32(uid), uint32(gid)}
 	return os.Chown(s.dir, int(uid), int(gid))
 }
 
@@ -147,9 +147,12 @@ func (s *Server) command(path string, args ...string) *exec.Cmd {
 	cmd := exec.Command(path, args...)
 	cmd.Dir = s.dir
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "HOME=" + s.dir}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner, Setpgid: true}
+	cmd.SysProcAttr = attributes(s.owner)
 	return cmd
 }
+
+// owner is a user who runs a server.
+type owner struct{ uid, gid uint32 }
 
 // freePort finds a port that nobody uses.
 func freePort() (int, error) {
@@ -216,19 +219,19 @@ func (s *Server) Create(ctx context.Context) (string, error) {
 }
 
 // Freeze stops every process of the server where it is, until [Server.Thaw].
-func (s *Server) Freeze() { s.signalAll(syscall.SIGSTOP) }
+func (s *Server) Freeze() { s.signalAll(signalStop) }
 
 // Thaw lets a frozen server go on.
-func (s *Server) Thaw() { s.signalAll(syscall.SIGCONT) }
+func (s *Server) Thaw() { s.signalAll(signalContinue) }
 
 // signalAll sends a signal to the postmaster, which then starts no more processes, and to those that it has started: each is a session of its own.
 func (s *Server) signalAll(signal syscall.Signal) {
 	pid := s.cmd.Process.Pid
-	_ = syscall.Kill(pid, signal)
+	_ = kill(pid, signal)
 	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid)) // Without it, only the postmaster is reached.
 	for text := range strings.FieldsSeq(string(children)) {
 		if child, err := strconv.Atoi(text); err == nil {
-			_ = syscall.Kill(child, signal)
+			_ = kill(child, signal)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -21,30 +22,46 @@ func (c Command) environ(files privateFiles) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var environ, replaced []string
-	for _, entry := range c.Environ {
-		name, value, _ := strings.Cut(entry, "=")
-		ours, set := delivered[name]
-		if set && ours != value {
-			replaced = append(replaced, name)
-		}
-		_, empty := files.empty[name]
-		if set || empty || strings.HasPrefix(name, ownPrefix) || slices.Contains(c.Env.Unset, name) {
-			continue
-		}
-		environ = append(environ, entry)
-	}
+	maps.Copy(delivered, files.empty)
+	environ, replaced := inherit(c.Environ, delivered, c.Env, foldNames)
 	if len(replaced) > 0 {
-		slices.Sort(replaced)
-		c.notice("replaced by the workspace's: %s", strings.Join(slices.Compact(replaced), ", "))
+		c.notice("replaced by the workspace's: %s", strings.Join(replaced, ", "))
 	}
 	for _, name := range slices.Sorted(maps.Keys(delivered)) {
 		environ = append(environ, name+"="+delivered[name])
 	}
-	for _, name := range slices.Sorted(maps.Keys(files.empty)) {
-		environ = append(environ, name+"="+files.empty[name])
-	}
 	return environ, nil
+}
+
+// foldNames says that the system compares names of variables in any case, as Windows does.
+const foldNames = runtime.GOOS == "windows"
+
+// inherit returns the entries of the parent that a child gets beside what is set, and the names of
+// those of them that a delivery replaces.
+func inherit(parent []string, set map[string]string, e sdk.Environment, fold bool) (environ, replaced []string) {
+	key := func(name string) string { return name }
+	if fold {
+		key = strings.ToUpper
+	}
+	ours, unset := map[string]string{}, map[string]bool{} // by key
+	for name, value := range set {
+		ours[key(name)] = value
+	}
+	for _, name := range e.Unset {
+		unset[key(name)] = true
+	}
+	for _, entry := range parent {
+		name, value, _ := strings.Cut(entry, "=")
+		now, replaces := ours[key(name)]
+		if replaces && !unset[key(name)] && now != value {
+			replaced = append(replaced, name)
+		}
+		if !replaces && !unset[key(name)] && !strings.HasPrefix(key(name), ownPrefix) {
+			environ = append(environ, entry)
+		}
+	}
+	slices.Sort(replaced)
+	return environ, slices.Compact(replaced)
 }
 
 // mustBeEmpty are the variables that have to point at an empty file beside what a delivery sets.
@@ -110,7 +127,7 @@ func check(name, value string) error {
 		return fmt.Errorf("the delivered %s contains a NUL byte, which no environment variable can hold", name)
 	}
 	if most := maxString - len(name) - len("=\x00"); len(value) > most {
-		return fmt.Errorf("the delivered %s has %d bytes; the kernel takes at most %d in this variable", name, len(value), most)
+		return fmt.Errorf("the delivered %s has %d bytes; the system takes at most %d in this variable", name, len(value), most)
 	}
 	return nil
 }
@@ -118,7 +135,8 @@ func check(name, value string) error {
 // value is the value of a variable; the last one counts, as for [os/exec.Cmd].
 func value(environ []string, name string) string {
 	for _, entry := range slices.Backward(environ) {
-		if v, found := strings.CutPrefix(entry, name+"="); found {
+		given, v, _ := strings.Cut(entry, "=")
+		if given == name || foldNames && strings.EqualFold(given, name) {
 			return v
 		}
 	}

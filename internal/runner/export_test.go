@@ -13,3 +13,10 @@ func NewMasker(out io.Writer, e sdk.Environment) (write func([]byte) (int, error
 	m := newMasker(out, &sync.Mutex{}, Command{Env: e}.patterns())
 	return m.Write, m.flush
 }
+
+// The rules of Windows, which have no effect elsewhere.
+var (
+	WithExtensions = withExtensions
+	CheckBatch     = checkBatch
+	Inherit        = inherit
+)

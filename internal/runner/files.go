@@ -7,8 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/forgecroft/forgecroft/internal/host"
 	"github.com/forgecroft/forgecroft/sdk"
 )
 
@@ -51,8 +50,7 @@ func (c Command) writeFiles() (privateFiles, error) {
 func privateBases(environ []string) []string {
 	var bases []string
 	for _, dir := range []string{value(environ, "XDG_RUNTIME_DIR"), "/dev/shm"} {
-		var fs unix.Statfs_t
-		if filepath.IsAbs(dir) && unix.Statfs(dir, &fs) == nil && (fs.Type == unix.TMPFS_MAGIC || fs.Type == unix.RAMFS_MAGIC) {
+		if filepath.IsAbs(dir) && host.InMemory(dir) {
 			bases = append(bases, dir)
 		}
 	}
@@ -61,7 +59,7 @@ func privateBases(environ []string) []string {
 
 // makePrivate makes a directory of mode 0700 and locks it.
 func makePrivate(base string) (privateFiles, error) {
-	dir, err := os.MkdirTemp(base, fmt.Sprintf("%s%d-%s-", dirPrefix, os.Getpid(), startTime(os.Getpid())))
+	dir, err := host.MkdirTempPrivate(base, fmt.Sprintf("%s%d-%s-", dirPrefix, os.Getpid(), startTime(os.Getpid())))
 	if err != nil {
 		return privateFiles{}, err
 	}
@@ -94,18 +92,17 @@ func (p privateFiles) write(files []sdk.File, empty []string) error {
 // remove removes the files and their directory.
 func (p privateFiles) remove() {
 	if p.lock != nil {
-		_ = os.RemoveAll(p.dir)
-		_ = p.lock.Close()
+		removeLocked(p.dir, p.lock)
 	}
 }
 
 // writeFile writes one key file that must not be there yet.
 func writeFile(dir string, f sdk.File) (path string, err error) {
-	if f.Name != filepath.Base(f.Name) || strings.Trim(f.Name, ".") == "" || strings.ContainsAny(f.Name, "/\x00") {
+	if f.Name != filepath.Base(f.Name) || strings.Trim(f.Name, ".") == "" || strings.ContainsAny(f.Name, "/\\:\x00") {
 		return "", fmt.Errorf("the delivery has a file whose name is no plain name: %.64q", f.Name)
 	}
 	path = filepath.Join(dir, f.Name)
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	file, err := host.CreatePrivate(path)
 	if err != nil {
 		return "", fmt.Errorf("writing a key file: %w", err)
 	}

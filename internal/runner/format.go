@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/forgecroft/forgecroft/internal/envname"
+	"github.com/forgecroft/forgecroft/internal/host"
 	"github.com/forgecroft/forgecroft/sdk"
 )
 
@@ -110,7 +111,7 @@ func (o Output) writeFiles() error {
 	if len(o.Env.Files) == 0 {
 		return nil
 	}
-	if err := os.MkdirAll(o.Directory, 0o700); err != nil {
+	if err := host.MakePrivateDir(o.Directory); err != nil {
 		return fmt.Errorf("making the directory for key files: %w", err)
 	}
 	var written []string

@@ -1,12 +1,19 @@
-// Package runner puts a delivered environment into a process: variables, private key files, signals, exit code, and masking of output. It knows the wire
-// types and the operating system, nothing of the server.
+// Package runner puts a delivered environment into a process: variables, private key files,
+// signals, exit code, and masking of output. It knows the wire types and the operating system,
+// nothing of the server.
 //
-// The environment of the child is the parent's, without the rivals that the delivery names, without Forgecroft's own variables (the API key among
-// them), and with what is delivered. A variable that the parent has and the delivery sets is replaced: the workspace's credentials win over
-// what happens to be exported, and a notice says so. So an exported AWS_REGION stays unless the workspace delivers one.
+// The environment of the child is the parent's, without the rivals that the delivery names, without
+// Forgecroft's own variables (the API key among them), and with what is delivered. A variable that
+// the parent has and the delivery sets is replaced: the workspace's credentials win over what
+// happens to be exported, and a notice says so. So an exported AWS_REGION stays unless the
+// workspace delivers one.
 //
-// If the wrapper itself is killed with SIGKILL, the child gets SIGTERM (prctl(2), PR_SET_PDEATHSIG; not a child that is set-user-ID), and the
-// next wrapper that writes key files removes those that were left.
+// If the wrapper itself is killed, the next one that writes key files removes those that were left.
+// On Linux the child then gets SIGTERM (prctl(2), PR_SET_PDEATHSIG; not a child that is
+// set-user-ID), on Windows the child and what it started are ended (a job object); macOS has no
+// such means, and the child goes on.
+//
+// As process 1 of a container the wrapper also reaps processes whose parents have ended.
 package runner
 
 import (
@@ -15,13 +22,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"os/exec"
 	"runtime"
-	"syscall"
 
-	"golang.org/x/sys/unix"
-
+	"github.com/forgecroft/forgecroft/internal/host"
 	"github.com/forgecroft/forgecroft/sdk"
 )
 
@@ -44,16 +48,16 @@ type Command struct {
 	Notice  io.Writer // messages to the person who runs it; may be nil
 }
 
-// Harden keeps this process's memory out of core dumps and away from other processes of the same user. The child's is its own matter, but
-// it inherits that it leaves no core dump. Failing is no reason not to run.
-func Harden() {
-	_ = unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
-	_ = unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{})
-}
+// Harden keeps this process's memory out of core dumps and away from other processes of the same
+// user. The child's is its own matter, but it inherits that it leaves no core dump. Failing is no
+// reason not to run.
+func Harden() { host.Harden() }
 
-// Run runs the command and returns its exit code: its own, or 128+n if signal n ended it. An error means that it was not started; the code is then
-// 127 (not found), 126 (found, but not executable) or 1 (the environment cannot be given to a process). The context counts until the
-// child is started; after that only signals end it, and they go to the child: the wrapper stays until the child has ended.
+// Run runs the command and returns its exit code: its own, or 128+n if signal n ended it. An error
+// means that it was not started; the code is then 127 (not found), 126 (found, but not executable)
+// or 1 (the environment cannot be given to a process). The context counts until the child is
+// started; after that only signals end it, and they go to the child: the wrapper stays until the
+// child has ended.
 func (c Command) Run(ctx context.Context) (code int, err error) {
 	if len(c.Argv) == 0 {
 		return exitRefused, errors.New("there is no command to run")
@@ -82,7 +86,8 @@ func (c Command) Run(ctx context.Context) (code int, err error) {
 	return c.run(path, environ, signals)
 }
 
-// run starts the child and waits for it. The thread is locked, because the death signal belongs to the thread that made the child.
+// run starts the child and waits for it. The thread is locked, because the death signal belongs to
+// the thread that made the child.
 func (c Command) run(path string, environ []string, s *signals) (int, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -92,26 +97,36 @@ func (c Command) run(path string, environ []string, s *signals) (int, error) {
 	}
 	child := &exec.Cmd{
 		Path: path, Args: c.Argv, Env: environ, Stdin: c.Stdin, Stdout: out.stdout, Stderr: out.stderr,
-		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM},
+		SysProcAttr: attributes(),
 	}
 	if err := child.Start(); err != nil {
 		_ = out.end() // It is empty.
 		return c.failure(err)
 	}
+	defer tie(child.Process)()
 	clear(environ) // The child has its copy.
 	go s.forward(child.Process)
-	err = child.Wait()
-	if child.ProcessState == nil {
+	code, lost, err := await(child)
+	if err != nil {
 		return exitRefused, fmt.Errorf("waiting for %s: %w", c.Argv[0], err)
 	}
-	var status *exec.ExitError // The other errors are about output that could not be passed on.
-	if errors.As(err, &status) {
+	if lost = errors.Join(lost, out.end()); lost != nil {
+		c.notice("the output is not complete: %v", lost)
+	}
+	return code, nil
+}
+
+// waited waits for a child. code is its exit code, 128+n after signal n; lost says what of its
+// output could not be passed on.
+func waited(child *exec.Cmd) (code int, lost, err error) {
+	err = child.Wait()
+	if child.ProcessState == nil {
+		return 0, nil, err
+	}
+	if status := (*exec.ExitError)(nil); errors.As(err, &status) {
 		err = nil
 	}
-	if err := errors.Join(err, out.end()); err != nil {
-		c.notice("the output is not complete: %v", err)
-	}
-	return exitCode(child.ProcessState), nil
+	return exitCode(child.ProcessState), err, nil
 }
 
 // failure is the code and message for a command that cannot be started.
@@ -120,17 +135,9 @@ func (c Command) failure(err error) (int, error) {
 	switch {
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
 		return exitNotFound, fmt.Errorf("%s: command not found", name)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.ENOEXEC):
+	case errors.Is(err, fs.ErrPermission), notExecutable(err):
 		return exitCannotRun, fmt.Errorf("%s cannot be executed: %w", name, err)
 	default:
 		return exitCannotRun, fmt.Errorf("starting %s: %w", name, err)
 	}
-}
-
-// exitCode is the child's exit code, 128+n after signal n.
-func exitCode(state *os.ProcessState) int {
-	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return 128 + int(status.Signal())
-	}
-	return state.ExitCode()
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/host"
 	"github.com/forgecroft/forgecroft/internal/vault/moving"
 	"github.com/forgecroft/forgecroft/internal/vault/openbao"
 )
@@ -93,7 +94,7 @@ func setAside(c Config, file string) error {
 	if err := os.Rename(path, path+movedSuffix); err != nil {
 		return err
 	}
-	return syncDir(c.DataDir)
+	return host.SyncDirectory(c.DataDir)
 }
 
 // moveOn moves secrets until all are moved or ctx ends.

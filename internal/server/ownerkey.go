@@ -12,6 +12,7 @@ import (
 
 	"github.com/forgecroft/forgecroft/internal/broker"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/host"
 )
 
 // publish hands out a new owner key before it is committed, so that no key exists that is written
@@ -68,7 +69,7 @@ func (h *house) nameOwnerKey(stdout io.Writer, live func(forgecroft.Secret) bool
 	} else if err != nil {
 		return fmt.Errorf("naming the owner key file: %w", err)
 	}
-	if err := syncDir(filepath.Dir(file)); err != nil {
+	if err := host.SyncDirectory(filepath.Dir(file)); err != nil {
 		return fmt.Errorf("naming the owner key file: %w", err)
 	}
 	_, err = fmt.Fprintf(stdout, "The owner key is in %s.\n", file)

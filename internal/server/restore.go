@@ -14,6 +14,7 @@ import (
 	"github.com/forgecroft/forgecroft/internal/backup"
 	"github.com/forgecroft/forgecroft/internal/broker"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/host"
 	"github.com/forgecroft/forgecroft/internal/store"
 	"github.com/forgecroft/forgecroft/internal/vault/embedded"
 	"github.com/forgecroft/forgecroft/internal/vault/envelope"
@@ -154,7 +155,7 @@ func (r *restore) afresh(ctx context.Context) error {
 		return err
 	}
 	staging := r.config.path(stagingDir)
-	if err := os.Mkdir(staging, 0o700); err != nil {
+	if err := host.MkdirPrivate(staging); err != nil {
 		return fmt.Errorf("making a directory to restore in: %w", err)
 	}
 	if err := r.build(ctx, staging); err != nil {
@@ -389,7 +390,7 @@ func (r *restore) publish(staging string) error {
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("naming what was restored: %w", err)
 		}
-		if err := syncDir(r.config.DataDir); err != nil {
+		if err := host.SyncDirectory(r.config.DataDir); err != nil {
 			return err
 		}
 	}
@@ -397,7 +398,7 @@ func (r *restore) publish(staging string) error {
 	if err := os.Rename(staging, r.config.path(doneDir)); err != nil {
 		return fmt.Errorf("ending the restore: %w", err)
 	}
-	return errors.Join(os.RemoveAll(r.config.path(doneDir)), syncDir(r.config.DataDir))
+	return errors.Join(os.RemoveAll(r.config.path(doneDir)), host.SyncDirectory(r.config.DataDir))
 }
 
 // syncFile makes the content of a file durable.

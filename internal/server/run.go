@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/forgecroft/forgecroft/internal/broker"
+	"github.com/forgecroft/forgecroft/internal/host"
 	"github.com/forgecroft/forgecroft/internal/httpapi"
 )
 
@@ -133,7 +134,7 @@ func (h *house) reachable(address net.Addr) string {
 // writeWhole makes or replaces a file of mode 0600: it has all of the text, durably, or is as it was.
 func writeWhole(path, text string) error {
 	dir := filepath.Dir(path)
-	temp, err := os.CreateTemp(dir, ".forgecroft-*") // mode 0600
+	temp, err := host.CreateTempPrivate(dir, ".forgecroft-*")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
@@ -145,14 +146,5 @@ func writeWhole(path, text string) error {
 	if err := os.Rename(temp.Name(), path); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
-	return syncDir(dir)
-}
-
-// syncDir makes a rename in a directory durable.
-func syncDir(path string) error {
-	dir, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
+	return host.SyncDirectory(dir)
 }

@@ -10,10 +10,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"golang.org/x/sys/unix"
 	"modernc.org/sqlite"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/host"
 )
 
 // keptPages is how many pages of a copy are written before the caller is asked whether it still wants it.
@@ -42,7 +42,7 @@ func keepCopy(ctx context.Context, c *conn, path string, version int64, logger *
 	if err := os.Rename(draft, kept); err != nil {
 		return err
 	}
-	if err := syncDirectory(filepath.Dir(path)); err != nil {
+	if err := host.SyncDirectory(filepath.Dir(path)); err != nil {
 		return err
 	}
 	logger.InfoContext(ctx, "kept a copy of the database from before the migration", "path", kept, "schema", version)
@@ -57,11 +57,11 @@ func checkRoom(ctx context.Context, c *conn, directory string) error {
 			return err
 		}
 	}
-	var disk unix.Statfs_t
-	if err := unix.Statfs(directory, &disk); err != nil {
+	free, err := host.FreeSpace(directory)
+	if err != nil {
 		return fmt.Errorf("looking for free space in %s: %w", directory, err)
 	}
-	need, free := 2*size*pages, int64(disk.Bavail)*int64(disk.Bsize)
+	need := 2 * size * pages
 	if free >= need {
 		return nil
 	}
@@ -73,7 +73,7 @@ func checkRoom(ctx context.Context, c *conn, directory string) error {
 
 // writeCopy writes the committed state of a file to another one (sqlite.org/backup.html), which must not exist.
 func writeCopy(ctx context.Context, c *conn, to string) error {
-	f, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := host.CreatePrivate(to)
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func writeCopy(ctx context.Context, c *conn, to string) error {
 	if !is {
 		return errors.New("the driver of SQLite cannot copy a database")
 	}
-	address, err := sqliteURL(to, nil)
+	address, err := host.FileURL(to, nil)
 	if err != nil {
 		return err
 	}

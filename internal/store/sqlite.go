@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"modernc.org/sqlite"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/host"
 )
 
 // oldestSQLite is the first version without the WAL-reset bug, which could corrupt a database (sqlite.org/wal.html, section 11).
@@ -97,15 +97,6 @@ func prepareSchema(ctx context.Context, c *conn, o Options, before fileState) er
 	return migrateSQLite(ctx, c, o.Path, o.Logger)
 }
 
-// sqliteURL is the address of a file. A path that is not absolute would become the host of the URL.
-func sqliteURL(path string, query url.Values) (string, error) {
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
-	return (&url.URL{Scheme: "file", Path: absolute, RawQuery: query.Encode()}).String(), nil
-}
-
 // sqliteDSN is the address of a connection.
 func sqliteDSN(path string, cacheKiB int, readOnly bool) (string, error) {
 	query := url.Values{"_defensive": {"1"}, "_dqs": {"0"}, "_error_rc": {"1"}}
@@ -115,7 +106,7 @@ func sqliteDSN(path string, cacheKiB int, readOnly bool) (string, error) {
 	if readOnly {
 		query.Add("_pragma", "query_only(ON)")
 	}
-	return sqliteURL(path, query)
+	return host.FileURL(path, query)
 }
 
 // connectSQLite opens one connection and reads its settings back.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/host"
 )
 
 // applicationID marks a SQLite file as ours ("Fcft"; sqlite.org/fileformat2.html, section 1.3.5). The first migration sets it.
@@ -35,9 +36,9 @@ type fileState struct {
 // any descriptor of a file drops all of the process's locks on it (sqlite.org/howtocorrupt.html, section 2.2).
 func inspectFile(path string) (fileState, error) {
 	var state fileState
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := host.CreatePrivate(path)
 	if err == nil {
-		return state, errors.Join(f.Close(), syncDirectory(filepath.Dir(path)))
+		return state, errors.Join(f.Close(), host.SyncDirectory(filepath.Dir(path)))
 	}
 	if !errors.Is(err, fs.ErrExist) {
 		return state, err
@@ -151,13 +152,4 @@ func integritySQLite(ctx context.Context, c *conn) error {
 		return damaged("a row of %s points at a row of %s that is not there", table, parent)
 	}
 	return nil
-}
-
-// syncDirectory makes a new name in a directory durable.
-func syncDirectory(path string) error {
-	directory, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(directory.Sync(), directory.Close())
 }

@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package backups_test takes backups of whole servers, spoils them, restores them, and looks whether everything is as it was.
 package backups_test
 

@@ -1,3 +1,5 @@
+//go:build linux
+
 package operator_test
 
 import (

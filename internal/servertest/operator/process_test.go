@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package operator_test holds the built binary to what its operators rely on: starting, stopping, refusing, recovering.
 package operator_test
 

@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package replicas_test runs three servers on one PostgreSQL and one OpenBao behind a proxy, disturbs them all, and holds what clients saw against
 // what a single, undisturbed server would have done.
 package replicas_test

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"syscall"
 	"time"
 
 	"modernc.org/sqlite"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
+	"github.com/forgecroft/forgecroft/internal/host"
 )
 
 // errFatal marks the failures after which nothing may be acknowledged any more.
@@ -97,9 +97,9 @@ func unsealable(cause error) error {
 // keySourceFailure gives a failure to write the key source its meaning.
 func keySourceFailure(err error) error {
 	switch {
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case host.IsFull(err):
 		return &forgecroft.Error{Kind: forgecroft.KindStorageFull, Code: "storage_full", Message: "The disk of the key file is full.", Cause: err}
-	case errors.Is(err, syscall.EROFS), errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EPERM):
+	case host.IsReadOnly(err):
 		return keySourceReadOnly(err)
 	default:
 		return err

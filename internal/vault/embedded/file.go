@@ -10,8 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
+	"github.com/forgecroft/forgecroft/internal/host"
 	"github.com/forgecroft/forgecroft/internal/vault/envelope"
 )
 
@@ -37,7 +37,7 @@ func inspect(path string) (fileState, error) {
 	if err != nil {
 		return state, fmt.Errorf("looking at the directory of the vault: %w", err)
 	}
-	if err := checkPrivate(filepath.Dir(path), directory, 0o700); err != nil {
+	if err := host.CheckPrivate(filepath.Dir(path), directory, host.PrivateDir); err != nil {
 		return state, err
 	}
 	for _, suffix := range []string{"", "-wal", "-shm", "-journal"} {
@@ -48,7 +48,7 @@ func inspect(path string) (fileState, error) {
 		if err != nil {
 			return state, fmt.Errorf("looking at the vault file: %w", err)
 		}
-		if err := checkPrivate(path+suffix, info, 0o600); err != nil {
+		if err := host.CheckPrivate(path+suffix, info, host.PrivateFile); err != nil {
 			return state, err
 		}
 		switch suffix {
@@ -94,20 +94,6 @@ func checkHeader(path string, state fileState) error {
 	return nil
 }
 
-// checkPrivate refuses what others may read, or what belongs to somebody else.
-func checkPrivate(path string, info fs.FileInfo, most fs.FileMode) error {
-	if !info.Mode().IsRegular() && !info.IsDir() {
-		return fmt.Errorf("%s is neither a file nor a directory", path)
-	}
-	if mode := info.Mode().Perm(); mode&^most != 0 {
-		return fmt.Errorf("%s has mode %04o, so others may use it; run: chmod %04o %s", path, mode, most, path)
-	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Uid) != os.Geteuid() {
-		return fmt.Errorf("%s belongs to user %d, but the server runs as user %d; run it as the owner, or chown it", path, stat.Uid, os.Geteuid())
-	}
-	return nil
-}
-
 // createFile makes a vault file with its first keys. It is built under another name and renamed when it is whole and durable, so that a file
 // of that name is never a beginning.
 func createFile(ctx context.Context, path string, ring *envelope.Ring) error {
@@ -117,7 +103,7 @@ func createFile(ctx context.Context, path string, ring *envelope.Ring) error {
 			return fmt.Errorf("removing an unfinished vault file: %w", err)
 		}
 	}
-	f, err := os.OpenFile(temp, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := host.CreatePrivate(temp)
 	if err != nil {
 		return fmt.Errorf("making the vault file: %w", err)
 	}
@@ -133,7 +119,7 @@ func createFile(ctx context.Context, path string, ring *envelope.Ring) error {
 	if err := os.Rename(temp, path); err != nil {
 		return fmt.Errorf("making the vault file: %w", err)
 	}
-	return syncDirectory(filepath.Dir(path))
+	return host.SyncDirectory(filepath.Dir(path))
 }
 
 // writeSchema makes the tables and closes the file without a log beside it.
@@ -160,18 +146,6 @@ func syncFile(path string) error {
 	}
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("syncing %s: %w", path, err)
-	}
-	return nil
-}
-
-// syncDirectory makes the names in a directory durable.
-func syncDirectory(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return fmt.Errorf("opening a directory to sync it: %w", err)
-	}
-	if err := errors.Join(d.Sync(), d.Close()); err != nil {
-		return fmt.Errorf("syncing the directory %s: %w", path, err)
 	}
 	return nil
 }

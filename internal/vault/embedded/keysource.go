@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/forgecroft/forgecroft/internal/host"
 	"github.com/forgecroft/forgecroft/internal/vault/envelope"
 )
 
@@ -50,7 +51,7 @@ func (k fileKeys) Load() (*envelope.Ring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("looking at the key file: %w", err)
 	}
-	if err := checkPrivate(k.path, info, 0o600); err != nil {
+	if err := host.CheckPrivate(k.path, info, host.PrivateFile); err != nil {
 		return nil, err
 	}
 	text, err := readKeyText(f)
@@ -78,7 +79,7 @@ func (k fileKeys) Create(ring *envelope.Ring) error {
 	if err := os.Remove(temp); err != nil {
 		return fmt.Errorf("making the key file: %w", err)
 	}
-	return syncDirectory(filepath.Dir(k.path))
+	return host.SyncDirectory(filepath.Dir(k.path))
 }
 
 // Update implements [KeySource]. Processes that share the file take turns by a lock on a file beside it, which stays: the key file itself is replaced.
@@ -105,20 +106,11 @@ func (k fileKeys) Update(change func(now *envelope.Ring) (*envelope.Ring, error)
 
 // lockFile waits for the lock on a file, which ends when it is closed. Where the file system knows no locks, there is none.
 func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|host.NoFollow, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err = syscall.Flock(int(f.Fd()), syscall.LOCK_EX)
-		if !errors.Is(err, syscall.EINTR) {
-			break
-		}
-	}
-	if errors.Is(err, syscall.ENOLCK) || errors.Is(err, syscall.EOPNOTSUPP) {
-		err = nil
-	}
-	if err != nil {
+	if err := host.Lock(f); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return nil, errors.Join(err, f.Close())
 	}
 	return f, nil
@@ -133,7 +125,7 @@ func replace(path string, ring *envelope.Ring) error {
 	if err := os.Rename(temp, path); err != nil {
 		return fmt.Errorf("replacing the key file: %w", err)
 	}
-	return syncDirectory(filepath.Dir(path))
+	return host.SyncDirectory(filepath.Dir(path))
 }
 
 // writeBeside writes a ring durably into a private file beside path and returns its name. What an earlier crash left there goes.
@@ -142,7 +134,7 @@ func writeBeside(path string, ring *envelope.Ring) (string, error) {
 	if err := os.Remove(temp); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("removing an unfinished key file: %w", err)
 	}
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	f, err := host.CreatePrivate(temp)
 	if err != nil {
 		return "", fmt.Errorf("making the key file: %w", err)
 	}

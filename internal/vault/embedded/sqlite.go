@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"path/filepath"
 
 	_ "modernc.org/sqlite" // registers the driver with database/sql
+
+	"github.com/forgecroft/forgecroft/internal/host"
 )
 
 // The page caches of one connection, in KiB. Rows are read by key, so a small one serves well.
@@ -42,7 +43,7 @@ func pragmas(cacheKiB int) []pragma {
 }
 
 // address is the DSN of a connection that changes the file, or of one that only reads it.
-func address(path, mode string, cacheKiB int, readOnly bool) string {
+func address(path, mode string, cacheKiB int, readOnly bool) (string, error) {
 	query := url.Values{"mode": {mode}, "_defensive": {"1"}, "_dqs": {"0"}, "_error_rc": {"1"}}
 	for _, p := range pragmas(cacheKiB) {
 		query.Add("_pragma", p.name+"("+p.value+")")
@@ -50,16 +51,16 @@ func address(path, mode string, cacheKiB int, readOnly bool) string {
 	if readOnly {
 		query.Add("_pragma", "query_only(ON)")
 	}
-	return (&url.URL{Scheme: "file", Path: path, RawQuery: query.Encode()}).String()
+	return host.FileURL(path, query)
 }
 
 // connect opens the file with a number of connections, and reads the settings of one back. The file must exist.
 func connect(ctx context.Context, path string, cacheKiB, connections int, readOnly bool) (*sql.DB, error) {
-	absolute, err := filepath.Abs(path)
+	dsn, err := address(path, "rw", cacheKiB, readOnly)
 	if err != nil {
 		return nil, err
 	}
-	db, err := sql.Open("sqlite", address(absolute, "rw", cacheKiB, readOnly))
+	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, err
 	}
@@ -80,15 +81,15 @@ func connect(ctx context.Context, path string, cacheKiB, connections int, readOn
 // connectToLook opens the file in a way that changes no byte of it or of its log. Without a log there is nothing to recover, and SQLite
 // need not make files beside it either.
 func connectToLook(path string, logged bool) (*sql.DB, error) {
-	absolute, err := filepath.Abs(path)
-	if err != nil {
-		return nil, err
-	}
 	query := url.Values{"mode": {"ro"}, "_defensive": {"1"}, "_error_rc": {"1"}, "_pragma": {"temp_store(MEMORY)", "query_only(ON)"}}
 	if !logged {
 		query.Set("immutable", "1")
 	}
-	db, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Path: absolute, RawQuery: query.Encode()}).String())
+	dsn, err := host.FileURL(path, query)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, err
 	}

@@ -1,3 +1,5 @@
+//go:build unix
+
 package cli
 
 import (
@@ -12,12 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxKeyText is how long the keys in the environment may be, in bytes: what a pipe takes before anybody reads.
+// maxKeyText is how long the keys in the environment may be, in bytes: what a pipe takes before it
+// is read.
 const maxKeyText = 16 << 10
 
-// passKeysByPipe starts this program again in the same process, with the vault's keys in a pipe in place of the environment. The kernel shows
-// what a process was started with for as long as it lives (proc(5), /proc/PID/environ); unsetting a variable does not change that.
-func passKeysByPipe(keys string) error {
+// hideKeys starts this program again in the same process, with the vault's keys in a pipe in place
+// of the environment. The kernel shows what a process was started with for as long as it lives
+// (proc(5), /proc/PID/environ; ps -E on macOS); unsetting a variable does not change that. It
+// returns only when that fails.
+func hideKeys(keys string) error {
 	if len(keys) > maxKeyText {
 		return usage("FORGECROFT_KEY has more than %d bytes; use --key-file", maxKeyText)
 	}

@@ -1,3 +1,5 @@
+//go:build unix
+
 package runner
 
 import (
@@ -16,13 +18,15 @@ func forwarded() []os.Signal {
 	}
 }
 
-// signals are caught from before there are key files until they are gone, so that none ends the wrapper in between.
+// signals are caught from before there are key files until they are gone, so that none ends the
+// wrapper in between.
 type signals struct {
 	caught chan os.Signal
 	done   chan struct{}
 }
 
-// catch begins to catch signals. Those that we were started to ignore (nohup) stay ignored, and so they do in the child.
+// catch begins to catch signals. Those that we were started to ignore (nohup) stay ignored, and so
+// they do in the child.
 func catch() *signals {
 	s := &signals{caught: make(chan os.Signal, 16), done: make(chan struct{})}
 	list := append(forwarded(), syscall.SIGPIPE) // SIGPIPE must not end us either, when nobody reads the output.
@@ -61,9 +65,10 @@ func (s *signals) forward(child *os.Process) {
 	}
 }
 
-// fromTerminal reports whether the child has got a signal from the terminal already. Who sent a signal cannot be told in Go; so while
-// both are in the terminal's foreground group, those that it sends to the whole group are taken to come from it. Use SIGTERM to
-// end the wrapper with kill(1) there.
+// fromTerminal reports whether the child has got a signal from the terminal already. Who sent a
+// signal cannot be told in Go; so while both are in the terminal's foreground group, those that it
+// sends to the whole group are taken to come from it. Use SIGTERM to end the wrapper with kill(1)
+// there.
 func fromTerminal(sig os.Signal) bool {
 	switch sig {
 	case syscall.SIGINT, syscall.SIGQUIT, syscall.SIGWINCH:
@@ -73,8 +78,9 @@ func fromTerminal(sig os.Signal) bool {
 	}
 }
 
-// foreground reports whether we are in the foreground group of our terminal, which gets the terminal's signals as a whole. It asks
-// the controlling terminal, not stdin: that one sends the signals, wherever stdin comes from.
+// foreground reports whether we are in the foreground group of our terminal, which gets the
+// terminal's signals as a whole. It asks the controlling terminal, not stdin: that one sends the
+// signals, wherever stdin comes from.
 func foreground() bool {
 	tty, err := os.Open("/dev/tty")
 	if err != nil {
