@@ -52,6 +52,12 @@ type Server struct {
 	serial     int                   // of the next thing that needs a name
 	plainLists bool                  // lists know no pages
 	calls      []Call
+
+	// Of a cluster; see [Server.AddStandby].
+	address     string    // of this node, the active one; empty: there is no cluster
+	activeSince time.Time // when it became active
+	noQuorum    bool
+	writes      int // that were made so far
 }
 
 // namespace holds what belongs to one namespace.
@@ -143,23 +149,17 @@ func (s *Server) Forget() {
 
 // serve answers one call.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{request: r, method: r.Method, path: trim(r.URL.Path), namespace: strings.Trim(r.Header.Get("X-Vault-Namespace"), "/")}
-	if x.method == http.MethodPut {
-		x.method = http.MethodPost // OpenBao takes both for the same.
-	}
-	if r.Method == http.MethodGet && r.URL.Query().Get("list") == "true" {
-		x.method = "LIST"
-	}
+	x := newExchange(r)
 	s.mu.Lock()
 	reply := s.answer(x)
+	if x.method != http.MethodGet && x.method != "LIST" && !strings.HasPrefix(x.path, "sys/") {
+		s.writes++
+	}
 	lost := s.lose > 0
 	if lost {
 		s.lose--
 	}
-	if len(s.calls) == keptCalls {
-		s.calls = append(s.calls[:0], s.calls[keptCalls/2:]...)
-	}
-	s.calls = append(s.calls, Call{x.method, x.path, x.namespace, reply.status})
+	s.note(x, reply)
 	s.mu.Unlock()
 	if lost {
 		panic(http.ErrAbortHandler) // net/http's word for "cut the connection"
@@ -167,13 +167,39 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	reply.write(w)
 }
 
+// newExchange reads a request.
+func newExchange(r *http.Request) *exchange {
+	x := &exchange{request: r, method: r.Method, path: trim(r.URL.Path), namespace: strings.Trim(r.Header.Get("X-Vault-Namespace"), "/")}
+	if x.method == http.MethodPut {
+		x.method = http.MethodPost // OpenBao takes both for the same.
+	}
+	if r.Method == http.MethodGet && r.URL.Query().Get("list") == "true" {
+		x.method = "LIST"
+	}
+	return x
+}
+
+// note remembers a call. The caller holds the lock.
+func (s *Server) note(x *exchange, r reply) {
+	if len(s.calls) == keptCalls {
+		s.calls = append(s.calls[:0], s.calls[keptCalls/2:]...)
+	}
+	s.calls = append(s.calls, Call{x.method, x.path, x.namespace, r.status})
+}
+
 // trim takes the version of the API off a path.
 func trim(path string) string { return strings.TrimPrefix(path, "/v1/") }
 
 // answer finds the answer to one call, in the order in which the real server looks at things: state, namespace, path without a token, token, policy.
 func (s *Server) answer(x *exchange) reply {
-	if x.path == "sys/health" {
+	switch x.path {
+	case "sys/health":
 		return s.health(x)
+	case "sys/leader":
+		return s.leader(true)
+	}
+	if s.noQuorum {
+		return failure(http.StatusInternalServerError, "local node not active but active cluster node not found")
 	}
 	if refusal := s.refuse(x); refusal.status != 0 {
 		return refusal

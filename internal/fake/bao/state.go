@@ -10,14 +10,19 @@ func (s *Server) health(x *exchange) reply {
 	if x.namespace != "" {
 		return failure(http.StatusBadRequest, "operation unavailable in namespaces")
 	}
+	return s.healthOf(s.state)
+}
+
+// healthOf is the answer of a node in a state.
+func (s *Server) healthOf(state State) reply {
 	status := map[State]int{
 		Active: http.StatusOK, RateLimited: http.StatusOK, Sealed: http.StatusServiceUnavailable, Uninitialised: http.StatusNotImplemented,
 		Standby: http.StatusTooManyRequests, RecoverySecondary: 472, PerformanceStandby: 473,
-	}[s.state]
+	}[state]
 	return reply{status: status, body: map[string]any{
-		"initialized": s.state != Uninitialised, "sealed": s.state == Sealed || s.state == Uninitialised,
-		"standby": s.state == Standby || s.state == PerformanceStandby, "performance_standby": s.state == PerformanceStandby,
-		"replication_performance_mode": "disabled", "replication_dr_mode": map[bool]string{true: "secondary", false: "disabled"}[s.state == RecoverySecondary],
+		"initialized": state != Uninitialised, "sealed": state == Sealed || state == Uninitialised,
+		"standby": state == Standby || state == PerformanceStandby, "performance_standby": state == PerformanceStandby,
+		"replication_performance_mode": "disabled", "replication_dr_mode": map[bool]string{true: "secondary", false: "disabled"}[state == RecoverySecondary],
 		"server_time_utc": s.now().Unix(), "version": "2.5.5",
 	}}
 }

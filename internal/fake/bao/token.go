@@ -130,7 +130,35 @@ func (s *Server) serveToken(x *exchange, t *token) reply {
 		delete(s.tokens, t.value)
 		return done()
 	}
+	if x.path == "sys/capabilities-self" && x.method == http.MethodPost {
+		return s.capabilities(x, t)
+	}
 	return reply{}
+}
+
+// capabilities tells what a token may do with paths, as the default policy lets every token ask.
+func (s *Server) capabilities(x *exchange, t *token) reply {
+	var asked struct{ Paths []string }
+	if refusal := x.body(&asked); refusal.status != 0 {
+		return refusal
+	}
+	told := map[string]any{}
+	for _, path := range asked.Paths {
+		given := []string{}
+		for _, capability := range []string{"create", "delete", "list", "read", "update"} {
+			if s.may(t, x.namespace, path, capability) {
+				given = append(given, capability)
+			}
+		}
+		switch {
+		case slices.Contains(t.policies, "root"):
+			given = []string{"root"}
+		case len(given) == 0:
+			given = []string{"deny"}
+		}
+		told[path] = given
+	}
+	return s.success(http.StatusOK, told)
 }
 
 // describe is what lookup-self tells.

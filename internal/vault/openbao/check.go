@@ -21,10 +21,13 @@ func (v *Vault) Check(ctx context.Context) error {
 		return err
 	}
 	if v.ring == nil {
-		_, err := v.marker(ctx)
+		if _, err := v.marker(ctx); err != nil {
+			return err
+		}
+	} else if err := v.adopt(ctx); err != nil {
 		return err
 	}
-	return v.adopt(ctx)
+	return v.checkRights(ctx)
 }
 
 // marker reads the marker of a vault that must be there.

@@ -40,6 +40,8 @@ type request struct {
 	limit  int64      // of the answer, in bytes; 0: maxAnswer
 	root   bool       // not in the namespace
 	secret bool       // the body is secret, so what the server says of it is not repeated
+	at     *url.URL   // the node to ask; nil: the configured address
+	whole  bool       // the answer has no member data: all of it is the data
 }
 
 // answer is what a server said.
@@ -79,6 +81,9 @@ func (c *client) once(ctx context.Context, token string, r request) (answer, err
 		defer clear(body)
 	}
 	target := *c.base
+	if r.at != nil {
+		target = *r.at
+	}
 	target.Path, target.RawQuery = "/v1/"+r.path, r.query.Encode()
 	for redirects := 0; ; redirects++ {
 		response, err := c.send(ctx, token, r, &target, body)
@@ -159,6 +164,9 @@ func (c *client) read(response *http.Response, r request) (answer, error) {
 		return a, nil
 	}
 	a.data, a.auth = members.Data, members.Auth
+	if r.whole {
+		a.data = text
+	}
 	if members.Errors != nil {
 		a.errors, a.empty = *members.Errors, len(*members.Errors) == 0
 	}

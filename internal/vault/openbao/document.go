@@ -55,10 +55,17 @@ func (v *Vault) metadata(ref forgecroft.Reference) string {
 	return v.mount + "/metadata/" + v.prefix + "/secrets/" + string(ref)
 }
 
-// read reads the document at a path into a value and returns its version of the engine. An absent one is [forgecroft.KindNotFound].
-func (v *Vault) read(ctx context.Context, path string, into any) (version int, err error) {
+// read reads the document at a path into a value and returns its version of the engine. An absent one is [forgecroft.KindNotFound]. With newest, it is
+// the newest version; without it, a record that never changes is taken from wherever it is found, and only its absence is proved.
+func (v *Vault) read(ctx context.Context, path string, newest bool, into any) (version int, err error) {
 	r := request{method: http.MethodGet, path: path}
-	a, _, err := v.call(ctx, r)
+	var a answer
+	if !newest {
+		a, err = v.nearby(ctx, r)
+	}
+	if newest || err == nil && !a.ok() {
+		a, _, err = v.newest(ctx, r, present)
+	}
 	switch {
 	case err != nil:
 		return 0, err
@@ -101,11 +108,11 @@ func (d *rawDocument) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// readStored reads what is under a reference. One that is there, but was deleted, is [errDeleted].
-func (v *Vault) readStored(ctx context.Context, ref forgecroft.Reference) (stored, error) {
+// readStored reads what is under a reference, see [Vault.read]. One that is there, but was deleted, is [errDeleted].
+func (v *Vault) readStored(ctx context.Context, ref forgecroft.Reference, newest bool) (stored, error) {
 	var s stored
 	var err error
-	s.version, err = v.read(ctx, v.data(ref), &s.document)
+	s.version, err = v.read(ctx, v.data(ref), newest, &s.document)
 	return s, err
 }
 

@@ -31,7 +31,7 @@ func (v *Vault) markerPath() string { return v.mount + "/data/" + v.prefix + "/v
 
 // readMarker reads the marker. [forgecroft.KindNotFound] if there is none.
 func (v *Vault) readMarker(ctx context.Context) (m marker, err error) {
-	m.version, err = v.read(ctx, v.markerPath(), &m)
+	m.version, err = v.read(ctx, v.markerPath(), true, &m)
 	if errors.Is(err, errDeleted) {
 		return m, errors.New("the marker of the vault was deleted; restore it: bao kv undelete")
 	}

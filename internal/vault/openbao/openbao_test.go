@@ -86,22 +86,38 @@ type world struct {
 	fake    *bao.Server
 	server  *httptest.Server
 	options openbao.Options
+	standby *bao.Node
+	closers []func()
 	later   atomic.Int64 // how much later the vault's clock is, in nanoseconds
 }
 
 // newWorld starts a fake. Vaults in it have an envelope.
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	w := &world{}
 	fake := bao.New(nil, rootToken)
 	server := httptest.NewServer(fake)
 	t.Cleanup(server.Close)
+	t.Cleanup(func() {
+		for _, done := range w.closers {
+			done()
+		}
+	})
 	t.Cleanup(fake.Faults().Release)
-	w := &world{fake: fake, server: server}
+	w.fake, w.server = fake, server
 	w.options = openbao.Options{
 		Address: server.URL, Auth: openbao.Token(forgecroft.NewSecret(rootToken)), Keys: &keys{},
 		Clock: openbao.Clock{Now: func() time.Time { return time.Now().Add(time.Duration(w.later.Load())) }, After: time.After},
 	}
 	return w
+}
+
+// atStandby has the vault reach a standby of the server, whose active node is at an address. Nothing is cached, so that every read asks.
+func (w *world) atStandby(active string, lag int) {
+	w.standby = w.fake.AddStandby(active, lag)
+	node := httptest.NewServer(w.standby)
+	w.closers = append(w.closers, node.Close)
+	w.options.Address, w.options.CacheBytes = node.URL, 1
 }
 
 // advance lets time pass for the vault.
@@ -153,6 +169,11 @@ var variants = []struct {
 		w.fake.AddNamespace("team/a")
 		w.fake.AddEngine("team/a", "kv/here")
 		w.options.Namespace, w.options.Mount, w.options.Prefix = "team/a", "kv/here", "a/b"
+	}},
+	{"at a standby that lags", func(w *world) { w.atStandby(w.server.URL, 3) }},
+	{"at a standby that lags, without the envelope", func(w *world) {
+		w.atStandby(w.server.URL, 3)
+		w.options.Keys = nil
 	}},
 	{"with no more rights than the documentation says", func(w *world) {
 		w.fake.AddPolicy("", "forgecroft", documentedPolicy())

@@ -95,7 +95,7 @@ func (k *keyRing) walk(ctx context.Context) error {
 
 // move wraps the data key of one secret version by the primary key, and destroys the version before.
 func (k *keyRing) move(ctx context.Context, ref forgecroft.Reference) error {
-	found, err := k.readStored(ctx, ref)
+	found, err := k.readStored(ctx, ref, false)
 	switch {
 	case errors.Is(err, forgecroft.KindNotFound), errors.Is(err, errDeleted):
 		return nil
@@ -141,7 +141,7 @@ func (k *keyRing) replace(ctx context.Context, ref forgecroft.Reference, found s
 // overtaken looks at a secret version that was not the one to be moved any more: somebody else moved or destroyed it, or our own first try succeeded
 // without our knowing. What it left behind is destroyed; anything else is for the next walk.
 func (k *keyRing) overtaken(ctx context.Context, ref forgecroft.Reference) error {
-	now, err := k.readStored(ctx, ref)
+	now, err := k.readStored(ctx, ref, true)
 	switch {
 	case errors.Is(err, forgecroft.KindUnavailable):
 		return err

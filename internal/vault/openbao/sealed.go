@@ -39,7 +39,7 @@ func (v *sealedVault) Sealed(ctx context.Context, ref forgecroft.Reference) ([]b
 	if err := v.usable(ctx, ref); err != nil {
 		return nil, err
 	}
-	found, err := v.readStored(ctx, ref)
+	found, err := v.readStored(ctx, ref, true)
 	switch {
 	case errors.Is(err, errDeleted):
 		return nil, forgecroft.NotFound("secret version")
@@ -80,7 +80,7 @@ func (v *sealedVault) putSealed(ctx context.Context, r forgecroft.SealedRecord) 
 	case a.status != http.StatusBadRequest:
 		return fmt.Errorf("storing a sealed secret version: %w", v.client.refusal(ctx, request{secret: true}, a))
 	}
-	found, err := v.readStored(ctx, r.Reference)
+	found, err := v.readStored(ctx, r.Reference, true)
 	switch {
 	case err == nil && bytes.Equal(found.Sealed, r.Sealed):
 		return nil

@@ -46,6 +46,8 @@ type Vault struct {
 	puts     sync.RWMutex // held for reading from sealing to storing, so that a rotation can wait for what older keys seal
 	moving   moving
 
+	active  active                    // the cluster's active node
+	righted atomic.Pointer[time.Time] // when the policy was last found to allow what is needed
 	closing atomic.Bool
 	close   sync.Once
 }
@@ -122,7 +124,7 @@ func (v *Vault) document(b forgecroft.Binding, value forgecroft.Secret) (documen
 
 // settle finds out why a write was refused. If it was made more than once, the first one may have succeeded without our knowing; what is stored tells.
 func (v *Vault) settle(ctx context.Context, ref forgecroft.Reference, d document, tries int, a answer) error {
-	found, err := v.readStored(ctx, ref)
+	found, err := v.readStored(ctx, ref, true)
 	switch {
 	case err == nil && tries > 1 && found.same(d):
 		return nil
@@ -155,7 +157,7 @@ func (v *Vault) Get(ctx context.Context, ref forgecroft.Reference, binding forge
 	blob, generation, found := v.cache.Get(ref)
 	if !found || v.now().Sub(*v.heard.Load()) > trustTerm {
 		var err error
-		if blob, err = v.fetch(ctx, ref, generation); err != nil {
+		if blob, err = v.fetch(ctx, ref, generation, false); err != nil {
 			return forgecroft.Secret{}, err
 		}
 	}
@@ -175,7 +177,7 @@ func (v *Vault) Get(ctx context.Context, ref forgecroft.Reference, binding forge
 
 // getPlain reads what is stored without an envelope.
 func (v *Vault) getPlain(ctx context.Context, ref forgecroft.Reference, binding forgecroft.Binding) (forgecroft.Secret, error) {
-	found, err := v.readStored(ctx, ref)
+	found, err := v.readStored(ctx, ref, false)
 	defer clear(found.Value)
 	switch {
 	case errors.Is(err, errDeleted):
@@ -191,8 +193,8 @@ func (v *Vault) getPlain(ctx context.Context, ref forgecroft.Reference, binding 
 }
 
 // fetch reads a blob from the server, and remembers it if nothing has changed since the generation.
-func (v *Vault) fetch(ctx context.Context, ref forgecroft.Reference, generation int64) ([]byte, error) {
-	found, err := v.readStored(ctx, ref)
+func (v *Vault) fetch(ctx context.Context, ref forgecroft.Reference, generation int64, newest bool) ([]byte, error) {
+	found, err := v.readStored(ctx, ref, newest)
 	switch {
 	case errors.Is(err, errDeleted):
 		return nil, forgecroft.NotFound("secret version")
@@ -206,7 +208,7 @@ func (v *Vault) fetch(ctx context.Context, ref forgecroft.Reference, generation 
 // openAnew opens a secret version whose blob names a key that the ring lacks: the blob may be an old one, from before it was moved to another key,
 // or the ring, from before another replica made a new one.
 func (v *Vault) openAnew(ctx context.Context, ref forgecroft.Reference, binding forgecroft.Binding) ([]byte, error) {
-	blob, err := v.fetch(ctx, ref, -1)
+	blob, err := v.fetch(ctx, ref, -1, true)
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +246,7 @@ func (v *Vault) Destroy(ctx context.Context, ref forgecroft.Reference) error {
 		v.cache.Remove(ref)
 	}
 	r.method = http.MethodGet
-	a, _, err = v.call(ctx, r)
+	a, _, err = v.newest(ctx, r, gone)
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading back a destroyed secret version: %w", err)
@@ -292,7 +294,7 @@ func (v *Vault) list(ctx context.Context, after string, limit int) ([]string, er
 		query.Set("after", after)
 	}
 	r := request{method: http.MethodGet, path: v.mount + "/metadata/" + v.prefix + "/secrets", query: query, limit: maxList}
-	a, _, err := v.call(ctx, r)
+	a, _, err := v.newest(ctx, r, whatever)
 	switch {
 	case err != nil:
 		return nil, err
