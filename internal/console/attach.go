@@ -20,7 +20,7 @@ type DraftView struct {
 	Rows            []DraftRow
 	Choices         []Option // what may be attached beside
 	Find            string   // narrows the choices to names that have this in them
-	Narrow          bool     // there are more than are offered, or they were narrowed: names can be looked for
+	Narrow          bool     // there are many, or they were narrowed: names can be looked for
 	IDs             string   // the draft, as the form sends it
 	Changed         bool
 	Environment     EnvironmentView
@@ -105,6 +105,9 @@ func (c *Console) draftView(v *visit, w forgecroft.Workspace, ids []string, revi
 	return view, c.draftRows(v, w, ids, &view)
 }
 
+// choicesEasy is how many credentials are found without a search.
+const choicesEasy = 5
+
 // choicesOffered is how many credentials the picker offers: the newest, or the newest of those that are looked for.
 const choicesOffered = 200
 
@@ -123,7 +126,7 @@ func (c *Console) draftRows(v *visit, w forgecroft.Workspace, ids []string, view
 	if err != nil {
 		return err
 	}
-	view.Narrow = more || view.Find != ""
+	view.Narrow = more || view.Find != "" || len(configs) > choicesEasy
 	known := map[string]forgecroft.CredentialConfig{} // id → config
 	for _, config := range configs {
 		known[config.ID] = config

@@ -18,7 +18,7 @@ func everyPage(k stock) []string {
 	credential, workspace, project := "/console/credentials/"+k.aws.ID, "/console/workspaces/"+k.workspace.ID, "/console/projects/"+k.project.ID
 	return []string{
 		"/console/", "/console/credentials", "/console/credentials?q=aws&type=aws_static&state=valid&scope=organization", "/console/credentials/new", "/console/credentials/new?type=aws_static",
-		credential, credential + "/edit", credential + "/secrets", credential + "/delete", "/console/credentials/" + k.env.ID, "/console/credentials/" + k.env.ID + "/secrets",
+		credential, credential + "/edit", credential + "/secrets", credential + "/delete", credential + "/workspaces", "/console/deliveries", "/console/deliveries?outcome=failed", "/console/credentials/" + k.env.ID, "/console/credentials/" + k.env.ID + "/secrets",
 		"/console/workspaces", "/console/workspaces/new", workspace, workspace + "/edit", workspace + "/attach", workspace + "/attach?ids=" + k.env.ID, workspace + "/delete",
 		"/console/projects", "/console/projects/new", project, project + "/edit", project + "/delete",
 		"/console/keys", "/console/keys/new", "/console/audit", "/console/audit?action=credential_config.&outcome=allowed", "/console/audit/export", "/console/system", "/console/system/rotate",

@@ -77,7 +77,7 @@ func (c *Console) credential(v *visit) (answer, error) {
 	}
 	view := credentialView(types, names, config)
 	view.CanChange = v.mayChange(config.Location())
-	view.CanVerify = v.may(forgecroft.PermVerify) && v.who.Reaches(config.Location()) && config.SecretVersion > 0 && !view.Unverifiable
+	view.CanVerify = v.mayVerify(types, config)
 	if source, found := names[config.SourceID]; found {
 		link := linkTo(source)
 		view.Source = &link

@@ -2,7 +2,9 @@ package console
 
 import (
 	"errors"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
@@ -161,22 +163,39 @@ func (c *Console) confirmDeleteCredential(v *visit) (answer, error) {
 }
 
 func (c *Console) deleteCredentialPage(v *visit, config forgecroft.CredentialConfig) (Page, error) {
-	users, _, err := c.users(v, config.ID)
-	return v.ask("Delete "+config.Name, "credentials", Danger{
-		Act: "Delete credential", Name: config.Name, Cancel: Root + "credentials/" + config.ID, Breaks: users, Blocked: len(users) > 0,
-		Warning: deleteWarning(len(users)), Revision: config.Revision,
-	}), err
-}
-
-// deleteWarning says what a deletion means.
-func deleteWarning(users int) string {
-	if users > 0 {
-		return "It is still used. Detach it in these places first: a run must not lose its credential by surprise."
+	users, all, err := c.users(v, config.ID)
+	if err != nil {
+		return Page{}, err
 	}
-	return "Its secrets are destroyed in the vault and cannot be brought back. At the provider they stay valid: revoke them there as well."
+	elsewhere, err := c.elsewhere(v, config)
+	danger := Danger{Act: "Delete credential", Name: config.Name, Cancel: Root + "credentials/" + config.ID, Breaks: users, Revision: config.Revision}
+	workspaces := users[:slices.IndexFunc(append(slices.Clone(users), Link{}), func(l Link) bool { return l.Kind != "workspace" })]
+	switch {
+	case len(users) == 0 && elsewhere == 0:
+		danger.Warning = goneForGood
+	case len(workspaces) == len(users) && all == "" && elsewhere == 0:
+		danger.Act, danger.Detach = "Detach everywhere and delete", idsOf(workspaces)
+		danger.Warning = "It is detached from these workspaces first: their next runs do not get it any more. " + goneForGood
+	default:
+		danger.Blocked = true
+		danger.Warning = "It is still used. Detach it in these places first: a run must not lose its credential by surprise."
+	}
+	return v.ask("Delete "+config.Name, "credentials", danger), err
 }
 
-// deleteCredential deletes a config that nothing uses.
+// goneForGood says what a deletion means.
+const goneForGood = "Its secrets are destroyed in the vault and cannot be brought back. At the provider they stay valid: revoke them there as well."
+
+// idsOf are the ids of linked objects, joined with commas.
+func idsOf(links []Link) string {
+	ids := make([]string, len(links))
+	for i, l := range links {
+		ids[i] = path.Base(l.Href)
+	}
+	return strings.Join(ids, ",")
+}
+
+// deleteCredential deletes a config that nothing uses, or that only the workspaces use which the form names.
 func (c *Console) deleteCredential(v *visit) (answer, error) {
 	config, err := c.broker.GetCredentialConfig(v.Context(), v.call(), v.objectID())
 	if errors.Is(err, forgecroft.KindNotFound) {
@@ -186,6 +205,9 @@ func (c *Console) deleteCredential(v *visit) (answer, error) {
 		return answer{}, err
 	}
 	if err = c.confirmed(v, config.Name); err == nil {
+		err = c.detachEverywhere(v, config.ID)
+	}
+	if err == nil {
 		err = c.broker.DeleteCredentialConfig(v.Context(), v.changes(), config.ID)
 	}
 	if err != nil {

@@ -24,13 +24,16 @@ type CredentialsView struct {
 	Older     string // the next page; empty: this is the last one
 	Newer     string // the page before; empty: this is the first one
 	CanCreate bool
+	CanVerify bool // some of the rows
 }
 
 func (CredentialsView) template() string { return "credentials" }
 
 // CredentialRow is one credential config in a list.
 type CredentialRow struct {
+	ID                                 string
 	Href, Name, Type, TypeTitle, Scope string
+	Pick                               bool // the viewer may have it verified
 	State                              Badge
 	CheckedAt, LastUse                 time.Time
 	Workspaces                         []Link
@@ -69,6 +72,8 @@ func (c *Console) credentials(v *visit) (answer, error) {
 	for _, config := range list.Items {
 		row := credentialRow(types, names, config)
 		row.hide(v, names, config)
+		row.Pick = v.mayVerify(types, config)
+		view.CanVerify = view.CanVerify || row.Pick
 		view.Rows = append(view.Rows, row)
 	}
 	return show(v.page("Credentials", "credentials", view))
@@ -77,7 +82,7 @@ func (c *Console) credentials(v *visit) (answer, error) {
 // credentialRow sums a config up.
 func credentialRow(types forgecroft.Registry, names map[string]forgecroft.Related, c forgecroft.CredentialConfig) CredentialRow {
 	row := CredentialRow{
-		Href: Root + "credentials/" + c.ID, Name: c.Name, Type: c.Type, TypeTitle: typeTitle(types, c.Type), Scope: scopeName(names, c.ProjectID),
+		ID: c.ID, Href: Root + "credentials/" + c.ID, Name: c.Name, Type: c.Type, TypeTitle: typeTitle(types, c.Type), Scope: scopeName(names, c.ProjectID),
 		State: stateBadge(types, c), LastUse: c.LastDeliveredAt, All: attachedAddress(c.ID), Rest: len(c.WorkspaceIDs),
 	}
 	for _, id := range firstWorkspaces(c) {
@@ -140,6 +145,11 @@ func stateBadge(types forgecroft.Registry, c forgecroft.CredentialConfig) Badge 
 func verifiable(types forgecroft.Registry, c forgecroft.CredentialConfig) bool {
 	t, known := types.Lookup(c.Type)
 	return known && !t.AnyNames
+}
+
+// mayVerify reports whether the visitor may have a credential verified, and there is something to verify.
+func (v *visit) mayVerify(types forgecroft.Registry, c forgecroft.CredentialConfig) bool {
+	return v.may(forgecroft.PermVerify) && v.who.Reaches(c.Location()) && c.SecretVersion > 0 && verifiable(types, c)
 }
 
 // typeTitle is how people read a credential type.

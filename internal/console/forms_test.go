@@ -300,8 +300,9 @@ func TestDeletion(t *testing.T) {
 	k := mustStock(t, s)
 	b := mustSignIn(t, s, s.OwnerKey)
 	credential, workspace := "/console/credentials/"+k.env.ID, "/console/workspaces/"+k.workspace.ID
-	if p := b.get(credential + "/delete"); !strings.Contains(p.Body, "This stands in the way") || !strings.Contains(p.Body, k.workspace.ID) || strings.Contains(p.Body, `name="confirm"`) {
-		t.Errorf("a credential in use:\n%s", p.Body)
+	mustCredential(t, s, "role", "aws_assume_role", "role_arn", "arn:aws:iam::123456789012:role/x", "source_credential_config_id", k.aws.ID)
+	if p := b.get("/console/credentials/" + k.aws.ID + "/delete"); !strings.Contains(p.Body, "This stands in the way") || !strings.Contains(p.Body, "<bdi>role</bdi>") || strings.Contains(p.Body, `name="confirm"`) {
+		t.Errorf("a credential that another one builds on:\n%s", p.Body)
 	}
 	if p := b.post(credential+"/delete", url.Values{"confirm": {"database"}}); p.Status != http.StatusConflict {
 		t.Errorf("deleting it all the same: got status %d, want 409", p.Status)

@@ -114,6 +114,7 @@ type Danger struct {
 	Used     bool   // of something that is used and not attached: it was,
 	LastUse  time.Time
 	Blocked  bool   // those must go first
+	Detach   string // the ids of the workspaces that it is detached from first, joined with commas
 	Confirm  bool   // the API key is asked for as well
 	Again    string // instead: where to prove once more at the identity provider who one is
 	Cancel   string // where to if not

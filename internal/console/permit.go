@@ -65,6 +65,14 @@ func (c *Console) changingCredential(v *visit) error {
 	return v.reaches("credential config", config.Location())
 }
 
+// attachingCredential permits to attach the credential in the path to workspaces, some of which the visitor may change.
+func (c *Console) attachingCredential(v *visit) error {
+	if _, err := c.broker.GetCredentialConfig(v.Context(), v.call(), v.objectID()); err != nil {
+		return err
+	}
+	return v.writes()
+}
+
 // changingWorkspace permits to change the workspace in the path.
 func (c *Console) changingWorkspace(v *visit) error {
 	w, err := c.broker.GetWorkspace(v.Context(), v.call(), v.objectID())

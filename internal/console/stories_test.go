@@ -79,7 +79,7 @@ func with(p console.Page, problem *console.Problem) console.Page {
 func stories() []story {
 	var all []story
 	for _, tell := range []func() []story{
-		homeStories, credentialsStories, credentialStories, formStories, secretsStories, pasteStories, workspaceStories, deliveryStories, draftStories, projectStories, keyStories, auditStories,
+		homeStories, credentialsStories, credentialStories, formStories, secretsStories, pasteStories, workspaceStories, deliveryStories, bulkStories, draftStories, projectStories, keyStories, auditStories,
 		systemStories, dangerStories, gateStories, wholeStories,
 	} {
 		all = append(all, tell()...)
@@ -128,6 +128,7 @@ func credentialRows(w words, n int) []console.CredentialRow {
 	for i := range rows {
 		kind := types[i%len(types)]
 		rows[i] = console.CredentialRow{
+			ID: fmt.Sprintf("%s%02d", firstID[:34], i), Pick: i%2 == 0,
 			Href: "/console/credentials/" + firstID, Name: fmt.Sprintf("%s %d", w.credential, i), Type: kind[0], TypeTitle: kind[1], Scope: w.project,
 			State: []console.Badge{valid, invalid, unknown}[i%3], Workspaces: slices.Repeat([]console.Link{workspace}, min(i, 2)), Rest: max(0, i-2), Elsewhere: i / 8, All: "/console/workspaces?credential=" + firstID,
 			CheckedAt: now.Add(-time.Duration(i) * time.Hour), LastUse: now.Add(-time.Duration(i*i) * 24 * time.Hour),
@@ -148,7 +149,7 @@ func choices(first string, names ...string) []console.Option {
 func credentialsStories() []story {
 	list := func(w words, rows []console.CredentialRow) console.CredentialsView {
 		return console.CredentialsView{
-			Rows: rows, Types: choices("All types", "aws_static"), Scopes: choices("Everywhere", w.project), States: choices("Any state", "valid", "invalid"), CanCreate: true,
+			Rows: rows, Types: choices("All types", "aws_static"), Scopes: choices("Everywhere", w.project), States: choices("Any state", "valid", "invalid"), CanCreate: true, CanVerify: len(rows) > 0,
 		}
 	}
 	filtered := list(plain, nil)
@@ -327,6 +328,38 @@ func deliveryRows(w words, n int, version int64) []console.DeliveryView {
 		}
 	}
 	return rows
+}
+
+func bulkStories() []story {
+	list := func(w words, n int) console.ConfigWorkspacesView {
+		credential, _, workspace, _ := places(w)
+		view := console.ConfigWorkspacesView{Credential: credential, ID: firstID}
+		for i := range n {
+			view.Rows = append(view.Rows, console.ConfigWorkspaceRow{ID: fmt.Sprintf("%s%02d", firstID[:34], i), Name: w.workspace, Href: workspace.Href, Project: w.project, Attached: i%2 == 0})
+		}
+		return view
+	}
+	none := list(plain, 0)
+	none.Query = "nothing"
+	told := []story{
+		{"config-workspaces", "empty", at("Workspaces", "credentials", plain, list(plain, 0))},
+		{"config-workspaces", "none-match", at("Workspaces", "credentials", plain, none)},
+		{"config-workspaces", "one", at("Workspaces", "credentials", plain, list(plain, 1))},
+		{"config-workspaces", "error", with(at("Workspaces", "credentials", plain, list(plain, 2)), &console.Problem{Title: "Some fields need another look", Fields: []forgecroft.FieldError{{Field: "id", Code: "required", Message: "Select at least one."}}})},
+		{"config-workspaces", "degraded", with(at("Workspaces", "credentials", plain, list(plain, 2)), degraded)},
+	}
+	for _, w := range voices {
+		credential, _, workspace, _ := places(w)
+		many := list(w, manyRows)
+		many.Newer, many.Older = "/console/credentials/"+firstID+"/workspaces", "/console/credentials/"+firstID+"/workspaces?after=x"
+		report := console.BulkView{Title: "Attached " + w.credential, Lead: "Each workspace was changed by itself.", Back: credential, Rows: []console.BulkRow{
+			{Object: workspace, Outcome: console.Badge{Tone: "good", Text: "attached"}},
+			{Object: workspace, Outcome: console.Badge{Tone: "plain", Text: "attached already"}},
+			{Object: console.Link{Name: w.workspace}, Outcome: console.Badge{Tone: "bad", Text: "failed"}, Detail: w.text},
+		}}
+		told = append(told, story{"config-workspaces", w.state, at("Workspaces", "credentials", w, many)}, story{"bulk", w.state, at("Attached", "credentials", w, report)})
+	}
+	return told
 }
 
 func deliveryStories() []story {
@@ -515,6 +548,7 @@ func dangerStories() []story {
 		{"danger", "key-again", ask(plain, func(d *console.Danger) { d.Confirm = true })},
 		{"danger", "sign-on-again", ask(plain, func(d *console.Danger) { d.Again = "/console/sign-on?fresh=1" })},
 		{"danger", "blocked", ask(plain, func(d *console.Danger) { d.Blocked, d.Breaks = true, []console.Link{workspace} })},
+		{"danger", "detach", ask(plain, func(d *console.Danger) { d.Detach, d.Breaks = firstID, []console.Link{workspace} })},
 		{"danger", "degraded", with(ask(plain, func(*console.Danger) {}), degraded)},
 		{"danger", "error", with(ask(plain, func(*console.Danger) {}), &console.Problem{Title: "Some fields need another look", Fields: []forgecroft.FieldError{{Field: "confirm", Code: "mismatch", Message: "This is another name."}}})},
 	}

@@ -138,7 +138,7 @@ const (
 
 // impossible are the states that a page cannot be in, with the reason.
 var impossible = map[string]string{
-	"keys empty": neverEmpty, "audit empty": neverEmpty, "problem empty": neverEmpty, "key-made empty": neverEmpty,
+	"bulk empty": neverEmpty, "bulk error": "each row has its own", "bulk degraded": "each row has its own", "keys empty": neverEmpty, "audit empty": neverEmpty, "problem empty": neverEmpty, "key-made empty": neverEmpty,
 	"key-made error": "a key that was not made has no page", "key-made degraded": "a key that was not made has no page",
 	"system long": ownWords, "system rtl": ownWords, "types long": ownWords, "types rtl": ownWords, "sign-in long": ownWords, "sign-in rtl": ownWords, "sign-in many": ownWords,
 	"types empty": "a server has types", "types error": "it takes nothing that could be refused",
