@@ -133,6 +133,11 @@ func (c *Client) RevokeAPIKey(ctx context.Context, id string) error {
 	return c.remove(ctx, object("api-keys", id))
 }
 
+// Deliveries lists deliveries, the newest first, one page.
+func (c *Client) Deliveries(ctx context.Context, o ListOptions) (List[PastDelivery], error) {
+	return list[PastDelivery](ctx, c, "deliveries", o)
+}
+
 // AuditEvents lists the audit trail, one page.
 func (c *Client) AuditEvents(ctx context.Context, o ListOptions) (List[AuditEvent], error) {
 	return list[AuditEvent](ctx, c, "audit-events", o)

@@ -292,6 +292,20 @@ type AuditEvent struct {
 	Hash           string         `json:"hash" doc:"Hex."`
 }
 
+// PastDelivery is what the audit trail tells of a delivery to those who may read what was delivered.
+type PastDelivery struct {
+	Sequence      int64     `json:"sequence" doc:"Of its event in the audit trail."`
+	Time          time.Time `json:"time"`
+	WorkspaceID   string    `json:"workspace_id"`
+	WorkspaceName string    `json:"workspace_name"`
+	APIKeyID      string    `json:"api_key_id"`
+	APIKeyName    string    `json:"api_key_name"`
+	Outcome       string    `json:"outcome" enum:"allowed,denied,failed"`
+	Code          string    `json:"code" doc:"Why it was denied or failed; empty if it was not."`
+	RunID         string    `json:"run_id" doc:"As the run named itself."`
+	Credentials   int       `json:"credentials" doc:"How many were to be delivered."`
+}
+
 // AuditCheckpoint is a signed statement about the end of the trail at one time.
 type AuditCheckpoint struct {
 	OrganizationID string    `json:"organization_id" format:"uuid"`

@@ -110,6 +110,16 @@ func TestDeliveriesPage(t *testing.T) {
 	if p := owner.get("/console/deliveries?since=2030-01-01T00:00&until=2029-01-01T00:00"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, "The end must be after the start") {
 		t.Errorf("a range that ends before it starts: status %d\n%s", p.Status, p.Body)
 	}
+	api := must(s.MustClient(t, reader.Key).Deliveries(t.Context(), sdk.ListOptions{Query: url.Values{"outcome": {"allowed"}, "since": {"2000-01-01T00:00:00Z"}}}))(t)
+	if len(api.Items) != 1 || api.Items[0].WorkspaceName != "shop-ws" || api.Items[0].APIKeyName != "owner" || api.Items[0].Credentials != 1 {
+		t.Errorf("the API lists to a key of one project: %+v", api.Items)
+	}
+	for parameter, value := range map[string]string{"workspace_id": data.ID, "credential_config_id": second.ID, "api_key_id": ci.APIKey.ID} {
+		list := must(s.Owner.Deliveries(t.Context(), sdk.ListOptions{Query: url.Values{parameter: {value}}}))(t)
+		if len(list.Items) != 1 || list.Items[0].WorkspaceName != "data-ws" {
+			t.Errorf("the API lists with %s: %+v", parameter, list.Items)
+		}
+	}
 	runner := mustSignIn(t, s, ci.Key)
 	if p := runner.get("/console/deliveries"); p.Status != http.StatusForbidden {
 		t.Errorf("a runner sees deliveries: status %d", p.Status)

@@ -54,3 +54,19 @@ func wirePreview(p broker.Preview) sdk.EnvironmentPreview {
 	}
 	return preview
 }
+
+func (a *api) listDeliveries(r *request) (sdk.List[sdk.PastDelivery], error) {
+	l, err := a.broker.ListDeliveries(r.Context(), r.call, forgecroft.DeliveryFilter{
+		ProjectID: r.values["project_id"], WorkspaceID: r.values["workspace_id"], CredentialConfigID: r.values["credential_config_id"],
+		ActorKeyID: r.values["api_key_id"], Outcome: r.values["outcome"], Since: r.time("since"), Until: r.time("until"),
+	}, r.page())
+	return pageOf(l, wirePastDelivery), err
+}
+
+// wirePastDelivery converts a delivery that the trail tells of.
+func wirePastDelivery(d broker.PastDelivery) sdk.PastDelivery {
+	return sdk.PastDelivery{
+		Sequence: d.Sequence, Time: d.Time.UTC(), WorkspaceID: d.Workspace.ID, WorkspaceName: d.Workspace.Name, APIKeyID: d.ActorKeyID, APIKeyName: d.Actor,
+		Outcome: d.Outcome, Code: d.Code, RunID: d.RunID, Credentials: d.Credentials,
+	}
+}

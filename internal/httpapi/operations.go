@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
 
+	"github.com/forgecroft/forgecroft/internal/broker"
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
 
@@ -182,6 +184,17 @@ func (a *api) workspaceOperations() []operation {
 			summary:     "Preview the environment of a workspace",
 			description: "Which variables a delivery would set, from which config, what a run must not inherit, what conflicts. Without a value; no provider is called.",
 			handler:     gives(a.previewEnvironment),
+		},
+		{
+			id: "list-deliveries", tag: tagDelivery, method: http.MethodGet, path: "/deliveries",
+			permission: forgecroft.PermRead, status: http.StatusOK,
+			summary:     "List deliveries",
+			description: fmt.Sprintf("To workspaces in the key's scope, the newest first, failed and denied ones included. It searches the newest %d events of the audit trail, which itself has all.", broker.DeliveryWindow),
+			query: paged(byProject, parameter{name: "workspace_id", doc: "To this workspace.", format: "uuid"}, parameter{name: "credential_config_id", doc: "Of this credential config.", format: "uuid"},
+				parameter{name: "api_key_id", doc: "To this API key.", format: "uuid"},
+				parameter{name: "outcome", doc: "With this outcome.", enum: []string{forgecroft.OutcomeAllowed, forgecroft.OutcomeDenied, forgecroft.OutcomeFailed}},
+				parameter{name: "since", doc: "At this time or later.", format: "date-time"}, parameter{name: "until", doc: "Before this time.", format: "date-time"}),
+			handler: gives(a.listDeliveries),
 		},
 	}
 }
