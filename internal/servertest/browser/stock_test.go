@@ -46,6 +46,7 @@ func mustStock(t *testing.T, s *servertest.Server) map[string]string {
 	loader := k.mustCredential("BigQuery loader", "gcp_service_account", "")
 	s.Cloudflare.AddToken(fakecloudflare.Token{Value: cloudflareToken, ID: "0123456789abcdef0123456789abcdef"})
 	unasked := k.mustCredential("Old CI token", "cloudflare_api_token", "", "api_token", "EXAMPLEabcdefghijklmnopqrstuvwxyz0123456")
+	s.Cloudflare.AddToken(fakecloudflare.Token{Value: "EXAMPLEabcdefghijklmnopqrstuvwxyz0123456", ID: "fedcba9876543210fedcba9876543210"})
 	dns := k.mustCredential("Cloudflare DNS", "cloudflare_api_token", "Zone shop.example", "api_token", cloudflareToken)
 	k.verify(dns)
 	settings := k.mustCredential("Shop settings", "generic_env", "", "TF_VAR_greeting", "hello from the EXAMPLE vault", "TF_VAR_replicas", "3")

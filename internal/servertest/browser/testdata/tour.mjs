@@ -157,14 +157,16 @@ await walk(page, [
     await open("Home");
     await expectText(page, "1", ".figure");
   }],
-  ["what is in use is not deleted", async () => {
+  ["what is in use is deleted only with its whole name", async () => {
     await open("Credentials");
     await click("Production AWS", "link");
     await click("Edit", "link");
     await page.getByRole("link", { name: /Delete/ }).click();
-    await expectText(page, "This stands in the way");
+    await expectText(page, "Detach everywhere and delete");
     await expectText(page, "shop-prod");
-    expect((await page.getByRole("button", { name: /Delete/ }).count()) === 0, "there is a button all the same");
+    await page.getByLabel(/to confirm/).fill("Production");
+    await page.getByRole("button", { name: "Detach everywhere and delete" }).click();
+    await expectText(page, "Type the name exactly");
   }],
   ["deleting says what stops working, and wants the name typed", async () => {
     await click("shop-prod", "link");

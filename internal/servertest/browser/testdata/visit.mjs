@@ -113,8 +113,11 @@ export const walk = async (page, steps) => {
 export const end = (browser) => browser.close();
 
 // picture keeps what a page looks like.
-export const picture = (page, name, mode = { name: "light" }) =>
-  page.screenshot({ path: path.join(errand.artefacts, `${name}-${mode.name}.png`), fullPage: true, animations: "disabled" });
+export const picture = async (page, name, mode = { name: "light" }) => {
+  await page.screenshot({ path: path.join(errand.artefacts, `${name}-${mode.name}.png`), fullPage: true, animations: "disabled" });
+  // The driver hides the caret while it takes a picture, and leaves an empty attribute, which htmx would copy against the page's policy.
+  await page.evaluate(() => document.querySelectorAll('[style=""]').forEach((element) => element.removeAttribute("style")));
+};
 
 // overhang is by how many pixels a page is wider than its window.
 export const overhang = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
