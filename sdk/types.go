@@ -83,7 +83,7 @@ type CredentialConfig struct {
 	VerificationState        string            `json:"verification_state" enum:"valid,invalid,unverified"`
 	Verification             *Verification     `json:"verification" doc:"The last conclusive result."`
 	LastAttempt              *Verification     `json:"last_attempt" doc:"The last result, conclusive or not."`
-	WorkspaceIDs             []string          `json:"workspace_ids" doc:"Workspaces that have it attached (the first 200)."`
+	WorkspaceIDs             []string          `json:"workspace_ids" doc:"Workspaces that have it attached (the first 200), as far as the caller may see them."`
 	LastDeliveredAt          *time.Time        `json:"last_delivered_at" doc:"Exact to a minute."`
 	Revision                 int64             `json:"revision" doc:"Grows with every change; also the ETag."`
 	CreatedBy                string            `json:"created_by" doc:"API key id."`

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -396,5 +397,31 @@ func TestVaultKeysAuditAndTypes(t *testing.T) {
 	want := map[string]int{"aws_static": 5, "aws_assume_role": 5, "gcp_service_account": 5, "cloudflare_api_token": 2, "generic_env": 0}
 	if diff := cmp.Diff(want, sets); diff != "" {
 		t.Errorf("variables of each type (-want +got):\n%s", diff)
+	}
+}
+
+// TestWorkspacesOfOthers attaches a credential of the organization in two projects: a key of one sees nothing of the other.
+func TestWorkspacesOfOthers(t *testing.T) {
+	s := servertest.MustStart(t, nil)
+	call := func(key, method, path, body string) servertest.Reply { return s.MustCall(t, key, method, path, body) }
+	config := decode[sdk.CredentialConfig](t, call(s.OwnerKey, "POST", "/credential-configs", `{"name":"shared","credential_type":"generic_env"}`), 201)
+	var projects, workspaces []string
+	for _, name := range []string{"mine", "theirs"} {
+		p := decode[sdk.Project](t, call(s.OwnerKey, "POST", "/projects", `{"name":"`+name+`"}`), 201)
+		w := decode[sdk.Workspace](t, call(s.OwnerKey, "POST", "/workspaces", `{"name":"`+name+`","project_id":"`+p.ID+`","credential_config_ids":["`+config.ID+`"]}`), 201)
+		projects, workspaces = append(projects, p.ID), append(workspaces, w.ID)
+	}
+	second := decode[sdk.Workspace](t, call(s.OwnerKey, "POST", "/workspaces", `{"name":"second","project_id":"`+projects[0]+`","credential_config_ids":["`+config.ID+`"]}`), 201)
+	narrow := decode[sdk.CreatedAPIKey](t, call(s.OwnerKey, "POST", "/api-keys", `{"name":"p","role":"reader","project_id":"`+projects[0]+`"}`), 201)
+	narrower := decode[sdk.CreatedAPIKey](t, call(s.OwnerKey, "POST", "/api-keys", `{"name":"w","role":"reader","workspace_id":"`+workspaces[0]+`"}`), 201)
+	for key, want := range map[string][]string{
+		s.OwnerKey: {workspaces[0], workspaces[1], second.ID}, narrow.Key: {workspaces[0], second.ID}, narrower.Key: {workspaces[0]},
+	} {
+		slices.Sort(want)
+		one := decode[sdk.CredentialConfig](t, call(key, "GET", "/credential-configs/"+config.ID, ""), 200)
+		list := decode[sdk.List[sdk.CredentialConfig]](t, call(key, "GET", "/credential-configs", ""), 200)
+		if !slices.Equal(one.WorkspaceIDs, want) || len(list.Items) != 1 || !slices.Equal(list.Items[0].WorkspaceIDs, want) {
+			t.Errorf("got %q and %+v, want %q", one.WorkspaceIDs, list.Items, want)
+		}
 	}
 }

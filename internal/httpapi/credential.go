@@ -1,6 +1,8 @@
 package httpapi
 
 import (
+	"slices"
+
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 	"github.com/forgecroft/forgecroft/sdk"
 )
@@ -18,12 +20,15 @@ func (a *api) listCredentialConfigs(r *request) (sdk.List[sdk.CredentialConfig],
 		Verification: r.values["verification"], Name: r.text("name"), Query: r.text("q"),
 	}
 	l, err := a.broker.ListCredentialConfigs(r.Context(), r.call, f, r.page())
+	if err == nil {
+		err = a.narrow(r, l.Items)
+	}
 	return pageOf(l, wireCredentialConfig), err
 }
 
 func (a *api) getCredentialConfig(r *request) (sdk.CredentialConfig, error) {
 	c, err := a.broker.GetCredentialConfig(r.Context(), r.call, r.id())
-	return wireCredentialConfig(c), err
+	return a.narrowed(r, c, err)
 }
 
 func (a *api) updateCredentialConfig(r *request, in sdk.UpdateCredentialConfig) (sdk.CredentialConfig, error) {
@@ -32,7 +37,7 @@ func (a *api) updateCredentialConfig(r *request, in sdk.UpdateCredentialConfig) 
 		u.ProjectID = &in.ProjectID.Value
 	}
 	c, err := a.broker.UpdateCredentialConfig(r.Context(), r.call, r.id(), u)
-	return wireCredentialConfig(c), err
+	return a.narrowed(r, c, err)
 }
 
 func (a *api) deleteCredentialConfig(r *request) error {
@@ -53,6 +58,42 @@ func (a *api) verify(r *request) (sdk.Verification, error) {
 	v, err := a.broker.Verify(r.Context(), r.call, r.id())
 	a.metrics.verified(v, err)
 	return *wireVerification(&v), err
+}
+
+// narrow takes the workspaces out that a key of narrower scope than the organization cannot see: a credential config of the organization
+// may be attached to any.
+func (a *api) narrow(r *request, configs []forgecroft.CredentialConfig) error {
+	if r.call.Scope.Kind() == forgecroft.ScopeOrganization {
+		return nil
+	}
+	var ids []string
+	for _, c := range configs {
+		ids = append(ids, c.WorkspaceIDs...)
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	seen, err := a.broker.Names(r.Context(), r.call, ids)
+	if err != nil {
+		return err
+	}
+	for i, c := range configs {
+		configs[i].WorkspaceIDs = slices.DeleteFunc(slices.Clone(c.WorkspaceIDs), func(id string) bool {
+			_, visible := seen[id]
+			return !visible
+		})
+	}
+	return nil
+}
+
+// narrowed is one credential config as the caller may see it.
+func (a *api) narrowed(r *request, c forgecroft.CredentialConfig, err error) (sdk.CredentialConfig, error) {
+	if err != nil {
+		return sdk.CredentialConfig{}, err
+	}
+	one := []forgecroft.CredentialConfig{c}
+	err = a.narrow(r, one)
+	return wireCredentialConfig(one[0]), err
 }
 
 // wireCredentialConfig converts a credential config.
