@@ -84,6 +84,9 @@ func (b *Broker) CreateAPIKey(ctx context.Context, call Call, r KeyRequest) (Cre
 		if err := k.Validate(k.CreatedAt); err != nil {
 			return CreatedKey{}, err
 		}
+		if err := endWith(&k, call.EndsAt); err != nil {
+			return CreatedKey{}, err
+		}
 		if !k.Role.AtMost(call.Role) {
 			return CreatedKey{}, forgecroft.Errorf(forgecroft.KindForbidden, "role_above_own", "A key of role %s cannot make one of role %s.", call.Role, k.Role)
 		}
@@ -104,6 +107,20 @@ func (b *Broker) CreateAPIKey(ctx context.Context, call Call, r KeyRequest) (Cre
 		}
 	}
 	return created, err
+}
+
+// endWith lets a new key end with the one that makes it, at the latest: else whoever holds a key for a day could make one for ever.
+// A later end that was asked for is refused, rather than changed without a word.
+func endWith(k *forgecroft.APIKey, maker time.Time) error {
+	switch {
+	case maker.IsZero():
+	case k.ExpiresAt.IsZero():
+		k.ExpiresAt = maker
+	case k.ExpiresAt.After(maker):
+		return forgecroft.Invalid([]forgecroft.FieldError{{Field: "expires_at", Code: "outlives_maker", Message: fmt.Sprintf(
+			"The key that makes it ends at %s, and no key outlives the one that made it. Ask for an earlier end.", maker.UTC().Format(time.RFC3339))}})
+	}
+	return nil
 }
 
 // mint makes the key itself and puts its hash and hint into k.

@@ -50,7 +50,11 @@ func (k APIKey) Live(now time.Time) bool {
 
 // Principal is who calls with this key.
 func (k APIKey) Principal() Principal {
-	return Principal{KeyID: k.ID, KeyName: k.Name, OrganizationID: k.OrganizationID, Role: k.Role, Scope: k.Scope}
+	p := Principal{KeyID: k.ID, KeyName: k.Name, OrganizationID: k.OrganizationID, Role: k.Role, Scope: k.Scope}
+	if k.Subject == "" { // A sign-on is short, and its provider is asked again: what a person makes may live longer.
+		p.EndsAt = k.ExpiresAt
+	}
+	return p
 }
 
 // Location is where the key lies for the check of a scope: inside what it may reach.

@@ -1,5 +1,7 @@
 package forgecroft
 
+import "time"
+
 import "slices"
 
 // Role is what an API key may do within its scope. Compared byte for byte.
@@ -96,6 +98,7 @@ type Principal struct {
 	OrganizationID string
 	Role           Role
 	Scope          KeyScope
+	EndsAt         time.Time // when its API key ends, which no key that it makes outlives; zero: never, or the key stands for a sign-on
 }
 
 // Reaches reports whether l lies inside the principal's scope: what it may change, if its role allows.
