@@ -59,10 +59,18 @@ func deliveryFilter(v *visit) (forgecroft.DeliveryFilter, error) {
 	return f, forgecroft.Invalid(fields)
 }
 
+// minuteOf writes a time as the form takes it. What was no time is not repeated: browsers complain of such a value, and show none.
+func minuteOf(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(minuteLayout)
+}
+
 // deliveriesPage shows what a filter has found.
 func (c *Console) deliveriesPage(v *visit, f forgecroft.DeliveryFilter, list broker.Listing[broker.PastDelivery]) (Page, error) {
 	view := DeliveriesView{
-		Rows: deliveryViews(list.Items), Outcomes: outcomeOptions(f.Outcome), Since: v.query("since"), Until: v.query("until"),
+		Rows: deliveryViews(list.Items), Outcomes: outcomeOptions(f.Outcome), Since: minuteOf(f.Since), Until: minuteOf(f.Until),
 		Filtered: f != forgecroft.DeliveryFilter{}, Older: older(v, list.Next), Newer: newer(v), Window: broker.DeliveryWindow,
 	}
 	workspaces, err := c.broker.ListWorkspaces(v.Context(), v.call(), forgecroft.WorkspaceFilter{}, broker.PageRequest{Limit: broker.MaxPage})

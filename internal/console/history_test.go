@@ -104,7 +104,7 @@ func TestDeliveriesPage(t *testing.T) {
 			}
 		})
 	}
-	if p := owner.get("/console/deliveries?since=yesterday"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, "Write a time as") {
+	if p := owner.get("/console/deliveries?since=yesterday"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, "Write a time as") || strings.Contains(p.Body, `value="yesterday"`) {
 		t.Errorf("a time that is none: status %d\n%s", p.Status, p.Body)
 	}
 	if p := owner.get("/console/deliveries?since=2030-01-01T00:00&until=2029-01-01T00:00"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, "The end must be after the start") {

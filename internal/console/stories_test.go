@@ -372,7 +372,7 @@ func deliveryStories() []story {
 	filtered := view(plain, 0)
 	filtered.Filtered, filtered.Keys, filtered.Key = true, nil, firstID
 	wrong := filtered
-	wrong.Since = "yesterday"
+	wrong.Since, wrong.Until = "2026-03-01T12:00", "2026-03-01T11:00"
 	told := []story{
 		{"deliveries", "empty", at("Deliveries", "deliveries", plain, view(plain, 0))},
 		{"deliveries", "one", at("Deliveries", "deliveries", plain, view(plain, 1))},
