@@ -41,7 +41,7 @@ var allowed = map[string][]string{ // package → packages it may import
 	"internal/signon":             {"internal/forgecroft"},
 	"internal/runner":             {"internal/host", "internal/envname", "sdk"},
 	"internal/server":             {"internal/host", "internal/backup", "internal/broker", "internal/console", "internal/credtype", "internal/forgecroft", "internal/httpapi", "internal/provider", "internal/provider/...", "internal/signon", "internal/store", "internal/vault/..."},
-	"internal/cli":                {"internal/host", "internal/audit", "internal/backup", "internal/forgecroft", "internal/runner", "internal/server", "internal/envname", "sdk"},
+	"internal/cli":                {"internal/host", "internal/audit", "internal/backup", "internal/forgecroft", "internal/runner", "internal/server", "internal/envname", "internal/paste", "sdk"},
 	"internal/pgserver":           {},
 	"internal/pgtest":             {"internal/pgserver"},
 	"internal/fake/...":           {"internal/fake/fault"},

@@ -71,8 +71,9 @@ The new version has the fields that you give and no others. If the version befor
 says so in a script.
 
 --from reads all fields at once: a JSON object, or lines of NAME=VALUE as .env files and shells have them. A value without quotes goes to the end
-of the line; in single quotes everything stands for itself; in double quotes \n, \r, \t, \\, \", \$ and \` + "`" + ` are escapes. Values in quotes may go over
-several lines. What "forgecroft env" prints as dotenv, shell or json can be read back.`
+of the line, or to a # after a blank; in single quotes everything stands for itself; in double quotes \n, \r, \t, \\, \", \$ and \` + "`" + ` are escapes. Values in quotes may go over
+several lines. What "forgecroft env" prints as dotenv, shell or json can be read back. --from also takes what people have at hand: accessKeys.csv, a section of
+~/.aws/credentials, the JSON of aws iam create-access-key or aws sts, export lines, an answer of Vault, a Google key file; in UTF-8, or UTF-16 with a byte order mark.`
 	c.Example = `  forgecroft credential set-secrets "Production AWS"                          # asks
   forgecroft credential set-secrets "Production AWS" --set region=eu-central-1
   forgecroft credential set-secrets GCP --file service_account_key=key.json
@@ -118,7 +119,7 @@ func (a *app) collect(ctx context.Context, client *sdk.Client, t sdk.CredentialT
 		if err != nil {
 			return nil, err
 		}
-		if data, err = parseFields(text); err != nil {
+		if data, err = readFields(text, t); err != nil {
 			return nil, usage("%s: %w", in.from, err)
 		}
 	}

@@ -54,6 +54,13 @@ var (
 func parseKeyFile(pasted string) (keyFile, *keyProblem) {
 	object, err := provider.ParseObject([]byte(unwrap(pasted)))
 	if err != nil {
+		// Tools that print the key, and people who reformat it, leave real line breaks inside the private key.
+		object, err = provider.ParseObject([]byte(escapeBreaks(unwrap(pasted))))
+	}
+	if inner := keyData(object); err == nil && inner != "" {
+		object, err = provider.ParseObject([]byte(inner))
+	}
+	if err != nil {
 		return keyFile{}, &keyProblem{"invalid_json", "The key is not one JSON object with distinct members. Paste the whole key file as Google handed it out."}
 	}
 	if problem := checkKeyType(object); problem != nil {
@@ -71,6 +78,44 @@ func parseKeyFile(pasted string) (keyFile, *keyProblem) {
 		*target = text
 	}
 	return k, k.check()
+}
+
+// keyData is the key file in an answer of Google's IAM API (privateKeyData) or of Vault's (private_key_data), or empty.
+func keyData(object provider.Object) string {
+	for _, name := range []string{"privateKeyData", "private_key_data"} {
+		text, given := object.Text(name)
+		if !given {
+			continue
+		}
+		if plain, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), "")); err == nil {
+			return string(plain)
+		}
+	}
+	return ""
+}
+
+// escapeBreaks writes line breaks inside the strings of a JSON text as JSON does.
+func escapeBreaks(text string) string {
+	var b strings.Builder
+	inside := false
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case inside && c == '\\' && i+1 < len(text):
+			b.WriteByte(c)
+			i++
+			c = text[i]
+		case c == '"':
+			inside = !inside
+		case inside && c == '\n':
+			b.WriteString(`\n`)
+			continue
+		case inside && c == '\r':
+			continue
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
 }
 
 // members names where each member of the file is kept.
