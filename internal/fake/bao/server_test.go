@@ -68,6 +68,9 @@ func newFake(t testing.TB, now func() time.Time) (*bao.Server, target) {
 	return fake, target{server.URL, rootToken}
 }
 
+// anyWords stands for errors whose words differ between releases, or between the root tokens of `bao operator init` and `bao server -dev`.
+var anyWords = []string{"*"}
+
 // script is what is asked of the fake and of the real server, in order. In paths and errors, $ stands for a folder that is empty at first.
 var script = []struct {
 	method, path, body string
@@ -86,7 +89,7 @@ var script = []struct {
 	{"GET", "secret/data/$/a?version=1", "", 200, nil, `{"data":{"k":"v1"}}`},
 	{"GET", "secret/data/$/a?version=9", "", 404, []string{}, ""},
 	{"POST", "secret/data/$/a", `{}`, 400, []string{"no data provided"}, ""},
-	{"POST", "secret/data/$/a", `{bad`, 400, []string{"error parsing JSON"}, ""},
+	{"POST", "secret/data/$/a", `{bad`, 400, anyWords, ""},
 	{"GET", "secret/metadata/$/a", "", 200, nil, `{"current_version":2,"max_versions":0,"oldest_version":0,"cas_required":false,"delete_version_after":"0s"}`},
 	{"POST", "secret/destroy/$/a", `{"versions":[1]}`, 204, nil, ""},
 	{"GET", "secret/data/$/a?version=1", "", 404, nil, `{"data":null}`},
@@ -123,8 +126,8 @@ var script = []struct {
 	{"GET", "secret/config", "", 200, nil, `{"delete_version_after":"0s","cas_required":false}`},
 	{"GET", "sys/internal/ui/mounts/secret", "", 200, nil, `{"path":"secret/","type":"kv","options":{"version":"2"}}`},
 	{"GET", "sys/internal/ui/mounts/nowhere", "", 403, []string{`preflight capability check returned 403, please ensure client's policies grant access to path "nowhere/"`}, ""},
-	{"GET", "auth/token/lookup-self", "", 200, nil, `{"ttl":0,"creation_ttl":0,"renewable":false,"expire_time":null,"policies":["root"],"type":"service"}`},
-	{"POST", "auth/token/renew-self", "", 400, []string{"lease is not renewable"}, ""},
+	{"GET", "auth/token/lookup-self", "", 200, nil, `{"ttl":0,"creation_ttl":0,"expire_time":null,"policies":["root"],"type":"service"}`},
+	{"POST", "auth/token/renew-self", "", 400, anyWords, ""},
 }
 
 // TestScript runs the script against the fake, and against a real server where BAO_ADDR and BAO_TOKEN name one.
@@ -152,6 +155,12 @@ func runScript(t *testing.T, x target) {
 		got := x.call(t, step.method, here(step.path), step.body)
 		if got.status != step.status {
 			t.Errorf("%s: status %d %v, want %d", name, got.status, got.members, step.status)
+			continue
+		}
+		if slices.Equal(step.errors, anyWords) {
+			if said, _ := got.members["errors"].([]any); len(said) == 0 {
+				t.Errorf("%s: no errors in %v", name, got.members)
+			}
 			continue
 		}
 		var want any

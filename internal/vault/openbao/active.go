@@ -10,14 +10,18 @@ import (
 	"github.com/forgecroft/forgecroft/internal/forgecroft"
 )
 
-// Since OpenBao 2.5 a standby answers reads itself, from a copy that lags behind the active node. It
-// says that nothing is there although it was just stored, and shows what was just destroyed. So
-// whatever rests on the newest state (the absence of a record, the marker, a census, the proof of a
-// destruction) is read from the active node. Other nodes, and HashiCorp Vault's standbys, pass writes
-// on, so writes need no care.
+// Since OpenBao 2.5 a standby answers reads itself, from a copy that lags behind the active node: it
+// says that nothing is there although it was just stored, and shows what was just destroyed. Worse,
+// what it reads decides what it passes on: it refuses a check-and-set by an old version, and answers a
+// deletion of what it has not seen yet with success, having done nothing. So all calls go to the
+// active node if it can be reached, and what must be the newest state is believed only if the node was
+// active all the time.
 
 // soloTerm is how long it is believed that a server has no cluster.
 const soloTerm = time.Minute
+
+// awayTerm is how long it is believed that the active node cannot be reached.
+const awayTerm = 10 * time.Second
 
 // lagTries and lagPause bound how often a read that finds nothing is repeated, where the active node
 // cannot be reached itself; 3 s in all.
@@ -40,6 +44,7 @@ type active struct {
 	at    *url.URL  // nil: not known
 	since time.Time // when it became active
 	solo  time.Time // until when the server counts as one without a cluster
+	gone  time.Time // until when the active node counts as one that cannot be reached
 }
 
 // known is what was found out.
@@ -61,6 +66,20 @@ func (a *active) alone(until time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.solo = until
+}
+
+// away remembers that the active node cannot be reached.
+func (a *active) away(until time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.gone = until
+}
+
+// awayUntil is until when that is believed.
+func (a *active) awayUntil() time.Time {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.gone
 }
 
 // leader asks a node who is active; at nil: the node behind the configured address.
@@ -89,37 +108,60 @@ func (c *client) address(l leadership) *url.URL {
 	return &url.URL{Scheme: at.Scheme, Host: at.Host}
 }
 
-// newest makes a call that reads, and whose answer must be of the newest state. sure reports whether an
-// answer needs no proof: another node may have given it as well. Where the active node cannot be
-// reached itself, an answer that is not sure is asked for again until lag cannot be the reason.
+// where is the node that calls go to: the active one, as far as it is known and can be reached. nil: the configured address.
+func (v *Vault) where(ctx context.Context) (at *url.URL, cluster bool, err error) {
+	at, _, solo := v.active.known()
+	switch {
+	case at != nil:
+		return at, true, nil
+	case v.now().Before(solo):
+		return nil, false, nil
+	case v.now().Before(v.active.awayUntil()):
+		return nil, true, nil
+	}
+	return v.discover(ctx)
+}
+
+// discover asks who is active, and whether that node can be reached.
+func (v *Vault) discover(ctx context.Context) (at *url.URL, cluster bool, err error) {
+	l, err := v.client.leader(ctx, nil)
+	switch {
+	case err != nil:
+		return nil, true, failed(ctx, err)
+	case !l.HA:
+		v.active.alone(v.now().Add(soloTerm))
+		return nil, false, nil
+	case l.Address == "":
+		return nil, true, noActiveNode()
+	}
+	if at = v.client.address(l); at != nil && !l.Self {
+		if l, err = v.client.leader(ctx, at); err != nil {
+			at = nil
+		}
+	}
+	if at == nil || !l.Self {
+		v.active.away(v.now().Add(awayTerm))
+		return nil, true, nil
+	}
+	v.active.note(at, l.Since)
+	return at, true, nil
+}
+
+// newest makes a call that reads, and whose answer must be of the newest state. sure reports whether an answer proves itself, even if
+// a copy that lags gave it. Where the active node cannot be reached, an answer that is not sure is asked for again until lag cannot
+// be the reason.
 func (v *Vault) newest(ctx context.Context, r request, sure func(answer) bool) (answer, int, error) {
 	for range maxTries {
-		at, since, solo := v.active.known()
-		if v.now().Before(solo) {
+		at, cluster, err := v.where(ctx)
+		switch {
+		case err != nil:
+			return answer{}, 1, err
+		case !cluster:
 			return v.call(ctx, r)
+		case at == nil:
+			return v.patient(ctx, r, sure)
 		}
-		if at == nil {
-			l, err := v.client.leader(ctx, nil)
-			switch {
-			case err != nil:
-				return answer{}, 1, failed(ctx, err)
-			case !l.HA:
-				v.active.alone(v.now().Add(soloTerm))
-				continue
-			case l.Address == "":
-				return answer{}, 1, noActiveNode()
-			}
-			if at, since = v.client.address(l), l.Since; at == nil {
-				return v.patient(ctx, r, sure)
-			}
-			if !l.Self {
-				if l, err = v.client.leader(ctx, at); err != nil || !l.Self {
-					return v.patient(ctx, r, sure) // It is not reachable from here, or the cluster is about to change.
-				}
-				since = l.Since
-			}
-			v.active.note(at, since)
-		}
+		_, since, _ := v.active.known()
 		r.at = at
 		a, tries, err := v.call(ctx, r)
 		// The node was active all the time if it still is, since the same moment.
@@ -130,26 +172,6 @@ func (v *Vault) newest(ctx context.Context, r request, sure func(answer) bool) (
 		v.active.note(nil, time.Time{})
 	}
 	return v.patient(ctx, r, sure)
-}
-
-// nearby makes a call that reads, at the active node if it is known, without proof that it still is active: what is found there is
-// at most as old as an election. A node that does not answer is forgotten, and the configured address asked.
-func (v *Vault) nearby(ctx context.Context, r request) (answer, error) {
-	if at, _, _ := v.active.known(); at != nil {
-		r.at = at
-		a, err := v.client.once(ctx, v.session.current().token, r)
-		if err == nil && (a.ok() || a.absent()) {
-			now := v.now()
-			v.heard.Store(&now)
-			return a, nil
-		}
-		r.at = nil
-		if err != nil {
-			v.active.note(nil, time.Time{})
-		}
-	}
-	a, _, err := v.call(ctx, r)
-	return a, err
 }
 
 // patient repeats a read until it is sure, or lag cannot be the reason any more. The answer is the last

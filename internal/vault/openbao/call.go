@@ -24,10 +24,18 @@ func (v *Vault) call(ctx context.Context, r request) (a answer, tries int, err e
 			return answer{}, tries, notInTime(ctx.Err())
 		}
 		token := v.session.current().token
-		a, err = v.client.once(ctx, token, r)
+		to := r
+		if to.at == nil {
+			to.at, _, _ = v.active.known()
+		}
+		a, err = v.client.once(ctx, token, to)
 		tries++
 		switch {
 		case err != nil:
+			if to.at != nil {
+				v.active.note(nil, time.Time{}) // The next try takes the configured address.
+				r.at = nil
+			}
 			err = failed(ctx, err)
 		case a.status == http.StatusForbidden && !replaced:
 			tries-- // The server did nothing.

@@ -61,7 +61,7 @@ func (v *Vault) read(ctx context.Context, path string, newest bool, into any) (v
 	r := request{method: http.MethodGet, path: path}
 	var a answer
 	if !newest {
-		a, err = v.nearby(ctx, r)
+		a, _, err = v.call(ctx, r)
 	}
 	if newest || err == nil && !a.ok() {
 		a, _, err = v.newest(ctx, r, present)
